@@ -1,0 +1,35 @@
+"""What an engine needs besides the request: the trace, the cancellation and the time limits of one upstream call."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from app.cancel import CancelToken
+
+if TYPE_CHECKING:
+    from app.config import Settings
+    from app.trace import Trace
+
+
+class Timeouts(NamedTuple):
+    """Seconds: to connect, until the first byte of the answer's body, between two bytes after that."""
+
+    connect: float
+    first_byte: float
+    idle: float
+
+
+@dataclass
+class UpstreamCall:
+    """One request's way to its upstream. Belongs to one thread; only `cancel` is touched by others."""
+
+    trace: "Trace"
+    cancel: CancelToken = field(default_factory=CancelToken)
+    timeouts: Timeouts = Timeouts(10, 300, 300)
+    keep_alive: float = 15  # seconds of silence after which an engine yields an empty batch
+    saw_done: bool = True  # False: a stream's connection ended without [DONE]
+    instance: str = ""  # sent upstream, so that a gateway recognises its own request
+
+    @classmethod
+    def from_settings(cls, settings: "Settings", trace: "Trace", cancel: CancelToken, instance: str) -> "UpstreamCall":
+        timeouts = Timeouts(settings.connect_timeout, settings.first_byte_timeout, settings.idle_timeout)
+        return cls(trace, cancel, timeouts, settings.keep_alive, instance=instance)

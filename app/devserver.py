@@ -1,0 +1,48 @@
+"""The development server: werkzeug's, threaded, one process, with the same drain as under gunicorn."""
+
+import signal
+import threading
+from typing import Any
+
+from flask import Flask
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from app.errors import ConfigError
+from app.lifecycle import lifecycle
+
+
+class QuietHandler(WSGIRequestHandler):
+    """HTTP/1.1 with kept connections, and no access log: the gateway writes its own."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log(self, type: str, message: str, *args: Any) -> None:
+        """Write nothing."""
+
+
+def run(app: Flask, host: str, port: int) -> None:
+    """Serve `app` until SIGTERM or Ctrl-C. Raises ConfigError when the port is taken."""
+    from app.banner import banner
+
+    settings = app.extensions["settings_store"].current
+    try:
+        server = make_server(host, port, app, threaded=True, request_handler=QuietHandler)
+    except (OSError, SystemExit) as error:
+        raise ConfigError(f"Cannot listen on {host}:{port}: {error}") from None
+    server.daemon_threads = True  # type: ignore[attr-defined]
+
+    def drain() -> None:
+        lifecycle.drain(settings.drain_timeout)
+        server.shutdown()
+
+    def stop(*_: object) -> None:
+        if lifecycle.draining:
+            raise SystemExit(1)
+        threading.Thread(target=drain, name="drain", daemon=True).start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    app.extensions["loader"].begin()
+    print(banner(settings, f"{host}:{server.port}"), flush=True)
+    server.serve_forever(poll_interval=0.1)
+    server.server_close()

@@ -1,0 +1,192 @@
+"""Calls upstreams through LiteLLM. The only file that imports it, on first use: it costs 3 s of CPU and 180 MB.
+
+Providers that speak OpenAI's dialect are read off the wire (see litellm_transport); the others are translated by LiteLLM.
+"""
+
+import gc
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from app.call import UpstreamCall
+from app.engines import openai_wire, relay
+from app.engines.litellm_transport import Tap, WireTransport, current
+from app.errors import ClientGone, GatewayError, UpstreamError, UpstreamTimeout
+from app.utils.model_resolver import Target
+
+# Fields that LiteLLM knows by name and translates; all others go through `extra_body` as they are.
+TRANSLATED = frozenset(
+    """model messages tools tool_choice temperature top_p n stop max_tokens max_completion_tokens presence_penalty
+    frequency_penalty logit_bias user response_format seed logprobs top_logprobs parallel_tool_calls reasoning_effort
+    stream_options functions function_call modalities prediction audio service_tier web_search_options""".split()
+)
+NEVER_READ = 10**9  # "the model is repeating the same chunk": four spaces 100 times are no fault
+
+_lock = threading.Lock()
+_ready = threading.Event()
+
+
+def load() -> Any:
+    """Import and set up LiteLLM once; return it. Safe to call from a thread at start-up."""
+    with _lock:
+        if not _ready.is_set():
+            _set_up()
+            _ready.set()
+        import litellm
+
+        return litellm
+
+
+def is_loaded() -> bool:
+    return _ready.is_set()
+
+
+def _set_up() -> None:
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else the import asks the network for prices
+    os.environ.setdefault("REPEATED_STREAMING_CHUNK_LIMIT", str(NEVER_READ))
+    collecting = gc.isenabled()
+    gc.disable()  # a third of the import's time
+    try:
+        import httpx
+        import litellm
+    finally:
+        if collecting:
+            gc.enable()
+    litellm.client_session = httpx.Client(transport=WireTransport())
+    litellm.REPEATED_STREAMING_CHUNK_LIMIT = NEVER_READ
+    litellm.telemetry = False
+    litellm.drop_params = True
+    litellm.suppress_debug_info = True
+    litellm.disable_streaming_logging = True
+    litellm.turn_off_message_logging = True
+    litellm.success_callback, litellm.failure_callback, litellm.callbacks = [], [], []
+
+
+def complete(body: dict[str, Any], target: Target, call: UpstreamCall) -> dict[str, Any]:
+    """Return the upstream's chat.completion."""
+    tap = Tap(call)
+    if not target.openai_dialect:
+        return _translate(body, target, call, tap)
+    try:
+        tap.streams = True  # the answer is read off the wire, whole as well as streamed
+        _complete(tap, _tapped_arguments(body, target, call) | {"stream": True})
+        assert tap.exchange is not None
+        return openai_wire.read_answer(tap.exchange, call)
+    finally:
+        tap.close()
+
+
+def stream(body: dict[str, Any], target: Target, call: UpstreamCall) -> Iterator[list[Any]]:
+    """Yield the upstream's chunks, one list per read."""
+    tap = Tap(call, streams=target.openai_dialect)
+    try:
+        if target.openai_dialect:
+            _complete(tap, _tapped_arguments(body, target, call) | {"stream": True})
+            assert tap.exchange is not None
+            yield from openai_wire.read_chunks(tap.exchange, call)
+        else:
+            yield from _translate_stream(body, target, call, tap)
+    finally:
+        tap.close()
+
+
+def _tapped_arguments(body: Mapping[str, Any], target: Target, call: UpstreamCall) -> dict[str, Any]:
+    """Everything goes through `extra_body`, which LiteLLM merges over its own: no field is dropped or renamed."""
+    exact = {"stream": False} | dict(body)
+    return {"model": f"openai/{target.model}", "custom_llm_provider": "openai", "messages": body["messages"],
+            "extra_body": exact} | _common_arguments(target, call) | {"api_base": _api_base(target)}
+
+
+def _translated_arguments(body: Mapping[str, Any], target: Target, call: UpstreamCall) -> dict[str, Any]:
+    known = {name: value for name, value in body.items() if name in TRANSLATED}
+    others = {name: value for name, value in body.items() if name not in TRANSLATED and name != "stream"}
+    arguments = known | {"model": target.litellm_model} | _common_arguments(target, call)
+    if target.base_url:
+        arguments["api_base"] = target.base_url
+    return arguments | others | _own_client()
+
+
+def _common_arguments(target: Target, call: UpstreamCall) -> dict[str, Any]:
+    headers = {name: value for name, value in relay.request_headers(target, call).items()
+               if name not in ("Accept", "Accept-Encoding", "Content-Type", "Authorization")}
+    return {"api_key": target.api_key or "none", "extra_headers": headers, "max_retries": 0, "num_retries": 0,
+            "timeout": call.timeouts.first_byte, "_skip_mcp_handler": True, "no-log": True}
+
+
+def _own_client() -> dict[str, Any]:
+    """Give translated dialects the gateway's wire too: its limits, proxies and cancellation."""
+    from litellm.llms.custom_httpx.http_handler import HTTPHandler
+
+    litellm = load()
+    return {"client": HTTPHandler(client=litellm.client_session)}
+
+
+def _api_base(target: Target) -> str:
+    return relay.endpoint(target, "").rstrip("/").removesuffix("/chat/completions")
+
+
+def _complete(tap: Tap, arguments: dict[str, Any]) -> Any:
+    """Run LiteLLM with `tap` beneath it. Raises errors of the gateway's tree only."""
+    litellm = load()
+    token = current.set(tap)
+    try:
+        return litellm.completion(**arguments)
+    except GatewayError:
+        raise
+    except Exception as error:  # LiteLLM's errors share no base class; each is mapped, none is swallowed
+        raise _explain(error, tap) from error
+    finally:
+        current.reset(token)
+
+
+def _translate(body: dict[str, Any], target: Target, call: UpstreamCall, tap: Tap) -> dict[str, Any]:
+    try:
+        answer = _complete(tap, _translated_arguments(body, target, call) | {"stream": False})
+        dumped: dict[str, Any] = answer.model_dump(exclude_none=True)
+        call.trace.note("upstream_response", dumped)
+        return dumped
+    finally:
+        tap.close()
+
+
+def _translate_stream(body: dict[str, Any], target: Target, call: UpstreamCall, tap: Tap) -> Iterator[list[Any]]:
+    wrapper = _complete(tap, _translated_arguments(body, target, call) | {"stream": True})
+    call.saw_done = False
+    try:
+        for chunk in wrapper:
+            dumped = chunk.model_dump(exclude_none=True)
+            call.trace.note("upstream_chunk", dumped)
+            yield [dumped]
+    except GatewayError:
+        raise
+    except Exception as error:  # see _complete
+        raise _explain(error, tap) from error
+    call.saw_done = getattr(wrapper, "received_finish_reason", None) is not None
+
+
+def _explain(error: Exception, tap: Tap) -> GatewayError:
+    """Map what LiteLLM raised: the gateway's own error beneath it first, then what the upstream said, then the status."""
+    if tap.call.cancel.cancelled:
+        return ClientGone("The client went away.")
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, GatewayError):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    if tap.exchange is not None and tap.exchange.response is not None and tap.exchange.response.status >= 300:
+        response = tap.exchange.response
+        return openai_wire.refusal(response.status, dict(response.headers.items()), tap.body or _body_of(error))
+    status = getattr(error, "status_code", None)
+    if status in (408, 504):
+        return UpstreamTimeout("The upstream did not answer in time.")
+    message = f"LiteLLM could not make the call ({type(error).__name__})."
+    if isinstance(status, int) and 400 <= status < 500 and tap.exchange is None:
+        message = str(getattr(error, "message", message)).partition("\n")[0][:1000]
+        return UpstreamError(message, status=status, type="invalid_request_error")
+    return UpstreamError(message)
+
+
+def _body_of(error: Exception) -> bytes:
+    text = getattr(getattr(error, "response", None), "content", b"")
+    return text if isinstance(text, bytes) else b""

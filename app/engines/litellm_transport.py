@@ -1,0 +1,75 @@
+"""Carries LiteLLM's HTTP over the gateway's own wire, and keeps the wire's answer at hand. Imports httpx, never litellm.
+
+For upstreams that speak OpenAI's dialect a `Tap` takes the answer off the wire beneath LiteLLM: its stream wrapper costs
+25 times as much a chunk, invents `stop` for a cut stream, and loses usage and native finish reasons (LiteLLM 1.106.2).
+"""
+
+from collections.abc import Iterator
+from contextvars import ContextVar
+
+import httpx
+
+from app.call import UpstreamCall
+from app.engines import network
+from app.engines.wire import Exchange
+
+HOP_HEADERS = frozenset({"content-encoding", "content-length", "transfer-encoding", "connection"})
+NO_EVENTS = httpx.ByteStream(b"")
+
+
+class Tap:
+    """One LiteLLM call: its limits and its exchange. `streams` says that the engine reads the body itself."""
+
+    def __init__(self, call: UpstreamCall, streams: bool = False) -> None:
+        self.call, self.streams = call, streams
+        self.exchange: Exchange | None = None
+        self.body: bytes | None = None
+
+    def close(self) -> None:
+        if self.exchange is not None:
+            self.exchange.close()
+
+
+current: ContextVar[Tap | None] = ContextVar("litellm_tap", default=None)
+
+
+class WireTransport(httpx.BaseTransport):
+    """httpx's door to the wire. Without a current Tap nothing may be sent: LiteLLM phones nobody on its own."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        tap = current.get()
+        if tap is None:
+            raise httpx.ConnectError("The gateway made no call.", request=request)
+        url, headers = str(request.url), _headers(request)
+        headers |= network.proxy_headers(network.route(url)[0])
+        tap.close()  # an earlier try of the same call
+        tap.exchange = Exchange(request.method, url, headers, request.read(), tap.call)
+        if tap.streams:
+            # The engine reads status and body itself; LiteLLM gets an open stream at once, so that a slow head of the
+            # answer can be bridged by keep-alive comments.
+            return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=NO_EVENTS, request=request)
+        response = tap.exchange.open()
+        kept = [(name, value) for name, value in response.headers.items() if name.lower() not in HOP_HEADERS]
+        return httpx.Response(response.status, headers=kept, stream=_Body(tap), request=request)
+
+
+class _Body(httpx.SyncByteStream):
+    def __init__(self, tap: Tap) -> None:
+        self._tap = tap
+
+    def __iter__(self) -> Iterator[bytes]:
+        assert self._tap.exchange is not None
+        pieces = []
+        for data in self._tap.exchange.batches(0):
+            pieces.append(data)
+            yield data
+        self._tap.body = b"".join(pieces)
+
+    def close(self) -> None:
+        self._tap.close()
+
+
+def _headers(request: httpx.Request) -> dict[str, str]:
+    headers = {name: value for name, value in request.headers.items()
+               if not name.lower().startswith("x-stainless") and name.lower() not in ("connection", "content-length")}
+    return headers | {"accept-encoding": "identity"}

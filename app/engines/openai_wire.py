@@ -1,0 +1,133 @@
+"""Reads OpenAI's dialect off an upstream's wire, whole or streamed, for every engine that has one. It repairs nothing.
+
+A refusal or an answer that is none at all becomes an UpstreamError that carries what the upstream really said.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from app import sse
+from app.call import UpstreamCall
+from app.engines.wire import Exchange
+from app.errors import UpstreamError
+
+ERROR_LIMIT = 1_048_576  # bytes of a refusal's body that are read
+WHOLE_STARTS = (b"{", b"[", b"<")
+
+
+def read_answer(exchange: Exchange, call: UpstreamCall) -> dict[str, Any]:
+    """Return the answer's JSON object, or `{"chunks": [...]}` where the upstream streamed although it was not asked to."""
+    check_status(exchange)
+    raw = exchange.read_all()
+    call.trace.note("upstream_response", raw)
+    if raw.lstrip()[:5] in (b"data:", b"event") or raw.startswith(b":"):
+        decoder = sse.Decoder()
+        payloads = decoder.feed(raw) + decoder.flush()
+        return {"chunks": [value for payload in payloads if payload.strip() != sse.DONE for value in _parse(payload)]}
+    try:
+        answer = sse.parse(raw)[0]
+    except ValueError:
+        raise unreadable(exchange, raw) from None
+    return answer if isinstance(answer, dict) else {"error": answer}
+
+
+def read_chunks(exchange: Exchange, call: UpstreamCall) -> Iterator[list[Any]]:
+    """Yield the chunks of each read; an empty list after each `call.keep_alive` seconds of silence.
+
+    Sets `call.saw_done`. A whole JSON body in place of events is yielded as one "chunk"; HTML raises UpstreamError.
+    """
+    call.saw_done = False
+    for _ in exchange.ticks(call.keep_alive):
+        yield []
+    check_status(exchange)
+    decoder, first = sse.Decoder(), b""
+    batches = exchange.batches(call.keep_alive)
+    for data in batches:
+        if not first:
+            first = data.lstrip(b" \t\r\n\xef\xbb\xbf")[:1]
+            if first in WHOLE_STARTS:
+                yield from _read_whole(data, batches, exchange, call)
+                return
+        batch = _decode(decoder.feed(data), call)
+        if batch or not data:
+            yield batch
+        if call.saw_done:
+            return
+    batch = _decode(decoder.flush(), call) or _read_stray(decoder.stray, exchange)
+    if batch:
+        yield batch
+
+
+def check_status(exchange: Exchange) -> None:
+    """Raise UpstreamError unless the upstream said 2xx."""
+    response = exchange.open()
+    if not 200 <= response.status < 300:
+        raise refusal(response.status, dict(response.headers.items()), exchange.read_all(ERROR_LIMIT))
+
+
+def refusal(status: int, headers: dict[str, str], body: bytes) -> UpstreamError:
+    """Describe a refusal as it came; `quirks` words it for the client."""
+    if 300 <= status < 400:
+        message = "The upstream redirects; put the address it redirects to into baseURL."
+        return UpstreamError(message, upstream_status=status, upstream_headers=headers, upstream_body=body)
+    return UpstreamError(f"The upstream answered {status}.", status=status, upstream_status=status,
+                         upstream_headers=headers, upstream_body=body)
+
+
+def unreadable(exchange: Exchange, body: bytes) -> UpstreamError:
+    """Describe a 2xx answer that is no JSON, such as a proxy's HTML page."""
+    what = "an empty answer" if not body.strip() else "no JSON"
+    return UpstreamError(f"The upstream sent {what}.", code="upstream_malformed",
+                         upstream_status=exchange.open().status, upstream_body=body[:ERROR_LIMIT])
+
+
+def _decode(payloads: list[bytes], call: UpstreamCall) -> list[Any]:
+    if not payloads:
+        return []
+    call.trace.raw(payloads)
+    batch: list[Any] = []
+    for payload in payloads:
+        if payload == sse.DONE or payload.strip() == sse.DONE:
+            call.saw_done = True
+            break
+        try:
+            batch.append(orjson.loads(payload))
+        except ValueError:
+            if payload.strip():
+                batch.extend(_parse(payload))
+    return batch
+
+
+def _parse(payload: bytes) -> list[Any]:
+    try:
+        return sse.parse(payload)
+    except ValueError:
+        raise UpstreamError("The upstream sent an event that is no JSON.", code="upstream_malformed") from None
+
+
+def _read_whole(data: bytes, rest: Iterator[bytes], exchange: Exchange, call: UpstreamCall) -> Iterator[list[Any]]:
+    pieces = [data]
+    for more in rest:
+        if not more:
+            yield []
+        pieces.append(more)
+    raw = b"".join(pieces)
+    call.trace.raw([raw])
+    try:
+        values = sse.parse(raw)
+    except ValueError:
+        raise unreadable(exchange, raw) from None
+    call.saw_done = True
+    yield values
+
+
+def _read_stray(stray: bytes, exchange: Exchange) -> list[Any]:
+    """Lines outside any event at the end of a stream: a bare JSON error, or a page of HTML."""
+    if stray.lstrip()[:1] not in WHOLE_STARTS:
+        return []
+    try:
+        return sse.parse(stray)
+    except ValueError:
+        raise unreadable(exchange, stray) from None

@@ -1,0 +1,149 @@
+"""The shape of chunks, choices and deltas in OpenAI's dialect; knows no tool calls, finish reasons or usage."""
+
+import re
+from typing import Any
+
+from app.quirks.ledger import Ledger, answer_rule
+
+HEAD = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
+NOT_TOP = frozenset({"choices", "usage", "error", "obfuscation"})
+# Of a delta these pass by; content, reasoning and calls have their own ways.
+PASSED = ("refusal", "reasoning_details", "annotations", "audio", "images", "function_call", "extra_content")
+SPOKEN = ("content", "refusal", "audio", "images")
+# What a message may bring beside the delta fields and is not passed on.
+NOT_MESSAGE = frozenset({*PASSED, "role", "content", "tool_calls", "reasoning", "reasoning_content", "reasoning_text",
+                         "thinking", "provider_specific_fields", "index"})  # fmt: skip
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def head_of(chunk: dict) -> dict:
+    """Return the fields of a chunk that a chunk of our own repeats."""
+    return {name: chunk[name] for name in HEAD if chunk.get(name) is not None}
+
+
+def top_of(chunk: dict) -> dict:
+    """Return the top-level fields of a chunk that pass by."""
+    return {name: value for name, value in chunk.items() if name not in NOT_TOP}
+
+
+def error_in(chunk: object) -> object | None:
+    """Return what says an error in place of a chunk: `{"error": …}`, a list of it (Gemini), or a bare error object."""
+    if isinstance(chunk, list):
+        return next((found for found in map(error_in, chunk) if found is not None), None)
+    if not isinstance(chunk, dict):
+        return chunk if isinstance(chunk, str) and chunk.strip() else None
+    if chunk.get("error"):
+        return chunk
+    if "choices" in chunk or "usage" in chunk:
+        return None
+    named = isinstance(chunk.get("message"), str) and any(name in chunk for name in ("code", "status", "type"))
+    return chunk if named or chunk.get("detail") else None
+
+
+def list_choices(chunk: dict, ledger: Ledger) -> list[dict]:
+    """`choices` is missing, null or no list: AI SDK and the naive loop break; such a chunk carries no choice."""
+    choices = chunk.get("choices")
+    if not isinstance(choices, list):
+        ledger.allows_once("stream.choices", "choices", choices, [])
+        return []
+    return [choice for choice in choices if isinstance(choice, dict)]
+
+
+def choice_index(choice: dict, position: int) -> int:
+    """Return the number of a choice: its own, else its place in the list."""
+    index = choice.get("index")
+    return index if isinstance(index, int) and not isinstance(index, bool) else position
+
+
+def find_delta(choice: dict, spoke: bool, ledger: Ledger, where: str) -> dict[str, Any]:
+    """A choice has no `delta`: a relay sent a whole answer (`message`) or a completion (`text`) into the stream.
+
+    A message after text is its summary (Perplexity) and says nothing new.
+    """
+    delta = choice.get("delta")
+    if isinstance(delta, dict):
+        return delta
+    found: dict[str, Any] = {}
+    if not spoke:
+        message, text = choice.get("message"), choice.get("text")
+        found = message if isinstance(message, dict) else {"content": text} if isinstance(text, str) else {}
+    return found if ledger.allows_once("stream.delta", where, delta, "delta") else {}
+
+
+def content_text(content: object, ledger: Ledger, where: str) -> tuple[str, str]:
+    """Content comes as a list of parts (Mistral) or another value; agents' schemas ask for a string.
+
+    Returns (thoughts, text).
+    """
+    if isinstance(content, str):
+        return "", content
+    if not content:
+        return "", ""
+    thoughts, text = _read_parts(content)
+    return (thoughts, text) if ledger.allows_once("stream.content", f"{where}.content", content, text) else ("", "")
+
+
+def _read_parts(content: object) -> tuple[str, str]:
+    thoughts: list[str] = []
+    texts: list[str] = []
+    for part in content if isinstance(content, list) else [content]:
+        if isinstance(part, str):
+            texts.append(part)
+        elif isinstance(part, dict) and isinstance(part.get("text"), str):
+            (thoughts if part.get("thought") is True else texts).append(part["text"])
+        elif isinstance(part, dict) and part.get("thinking"):
+            inner = _read_parts(part["thinking"])
+            thoughts.append(inner[0] + inner[1])
+    return "".join(thoughts), "".join(texts)
+
+
+def sound_text(text: str, ledger: Ledger, where: str) -> str:
+    """Half of a surrogate pair stands in the text (a cut emoji): it cannot be written as UTF-8 and becomes U+FFFD."""
+    if text.isascii() or not SURROGATE.search(text):
+        return text
+    sound = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return sound if ledger.allows_once("stream.surrogates", where, "lone surrogate", "U+FFFD") else text
+
+
+def role_once(role: object, opened: bool, ledger: Ledger, where: str) -> None:
+    """The role is missing, empty, null, `model`, or on each delta (Gemini): it leaves once, as `assistant`, first."""
+    if role != "assistant" and role is not None or opened and role is not None:
+        ledger.allows_once("stream.role", f"{where}.role", role, "assistant, in the first delta only")
+
+
+def passed_fields(delta: dict) -> dict[str, Any]:
+    """Return the fields of a delta that pass by untouched; nulls and empty values say nothing."""
+    passed = {name: delta[name] for name in PASSED if delta.get(name)}
+    called = passed.get("function_call")
+    if isinstance(called, dict) and not any(called.values()):
+        del passed["function_call"]
+    audio = passed.get("audio")
+    if isinstance(audio, dict) and not any(audio.values()):
+        del passed["audio"]
+    return passed
+
+
+def logprobs_of(choice: dict) -> dict | None:
+    """Return OpenAI's log probabilities; other vendors' legacy lists are not passed on."""
+    found = choice.get("logprobs")
+    if not isinstance(found, dict) or not (found.get("content") or found.get("refusal")):
+        return None
+    return {"content": None, "refusal": None, **found}
+
+
+def raw_finish(choice: dict) -> tuple[str | None, str | None]:
+    """Return (finish reason, the reason before a translator's hand) as they came."""
+    raw = choice.get("finish_reason") or choice.get("finishReason")
+    vendor = choice.get("provider_specific_fields")
+    inner = vendor.get("native_finish_reason") if isinstance(vendor, dict) else None
+    native = choice.get("native_finish_reason") or inner
+    return (str(raw) if raw else None), (str(native) if native else None)
+
+
+RULES = (
+    answer_rule("stream.choices", list_choices),
+    answer_rule("stream.delta", find_delta),
+    answer_rule("stream.content", content_text),
+    answer_rule("stream.surrogates", sound_text),
+    answer_rule("stream.role", role_once),
+)

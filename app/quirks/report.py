@@ -1,0 +1,61 @@
+"""What was repaired in one request: knows rules, places and counts; knows neither the log nor the HTTP header's name.
+"""
+
+from functools import partial
+from typing import NamedTuple, Protocol
+
+MAX_ENTRIES = 100
+
+
+class Note(Protocol):
+    """A note bound to one rule: `note(where, before, after)`."""
+
+    def __call__(self, where: str, before: object, after: object) -> None: ...
+
+
+class Entry(NamedTuple):
+    """One repair: `before` and `after` are references, formatted only when somebody reads them."""
+
+    rule: str
+    where: str
+    before: object
+    after: object
+    mode: str
+
+
+class Report:
+    """The repairs of one request; counts are complete, entries stop at the first hundred.
+
+    `counts` are repairs made, `warnings` repairs that would have been made (rules set to `warn`),
+    `dropped` names parameters that were not sent, `renames` maps a tool name sent upstream to the client's own.
+    """
+
+    __slots__ = ("counts", "dropped", "entries", "renames", "warnings")
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        self.warnings: dict[str, int] = {}
+        self.entries: list[Entry] = []
+        self.dropped: list[str] = []
+        self.renames: dict[str, str] = {}
+
+    def note(self, rule_id: str, where: str, before: object, after: object, *, mode: str = "fix") -> None:
+        """Count one repair of `rule_id` at `where`; keep the first hundred with what was there before and after."""
+        counts = self.counts if mode == "fix" else self.warnings
+        counts[rule_id] = counts.get(rule_id, 0) + 1
+        if len(self.entries) < MAX_ENTRIES:
+            self.entries.append(Entry(rule_id, where, before, after, mode))
+
+    def note_for(self, rule_id: str, mode: str = "fix") -> Note:
+        """Return `note` bound to one rule."""
+        return partial(self.note, rule_id, mode=mode)
+
+    def header(self) -> str:
+        """Format the counts as `rule=count,rule=count`; what only warned is written `rule=count;warn`."""
+        fixed = [f"{rule}={count}" for rule, count in self.counts.items()]
+        warned = [f"{rule}={count};warn" for rule, count in self.warnings.items()]
+        return ",".join(fixed + warned)
+
+    def dropped_header(self) -> str:
+        """Format the names of the parameters that were not sent upstream."""
+        return ",".join(self.dropped)

@@ -1,0 +1,130 @@
+"""What all routes that lead to a model share: reading a body, beginning a turn, and the two ways an answer leaves."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from flask import Response, current_app, g, request
+
+from app import lifecycle, sse
+from app.auth import client_key
+from app.call import UpstreamCall
+from app.config import Settings
+from app.errors import ClientGone, GatewayError, InvalidRequest, error_body, log
+from app.quirks.report import Report
+from app.trace import Trace
+from app.turn import Turn
+from app.utils.json_text import dump, load
+from app.utils.model_resolver import resolve_model
+
+Chunks = list[dict[str, Any]]
+SSE_HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache, no-transform",
+               "X-Accel-Buffering": "no"}
+
+
+def read_json() -> Any:
+    """Return the JSON body, whatever the Content-Type says. Raises InvalidRequest, RequestTooLarge."""
+    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding != "identity":
+        raise InvalidRequest(f"A request body with Content-Encoding {coding[:40]!r} is not read; send it as it is.",
+                             status=415, code="unsupported_encoding")
+    data = request.get_data(cache=False)
+    if not data.strip():
+        raise InvalidRequest("The request body is empty; send a JSON object.", code="invalid_json")
+    try:
+        body = load(data)
+    except ValueError as error:
+        g.trace.note("client_request", data.decode("utf-8", "replace"))
+        raise InvalidRequest(f"The request body is not valid JSON: {error}", code="invalid_json") from None
+    g.trace.note("client_request", body)
+    return body
+
+
+def begin_turn(body: Mapping[str, Any]) -> Turn:
+    """Resolve the model that `body` names and return the turn, ready to go. Raises ModelNotFound, InvalidRequest."""
+    settings: Settings = current_app.extensions["settings_store"].current
+    name = body.get("model") or settings.model_name or current_app.config.get("DEFAULT_MODEL")
+    if not name:
+        raise InvalidRequest("`model` is required and must be a non-empty string.", param="model",
+                             code="missing_required_parameter")
+    target = resolve_model(name, settings, client_key() if not settings.api_keys else None)
+    g.trace.note("resolved", target)
+    report = Report()
+    g.trace.note("repairs", report)
+    call = UpstreamCall.from_settings(settings, g.trace, g.cancel, lifecycle.instance)
+    return Turn(body, target, settings, call, report, dict(request.headers), current_app.extensions.get("signatures"))
+
+
+def json_response(answer: Mapping[str, Any], turn: Turn) -> Response:
+    """Return a whole answer."""
+    turn.call.trace.note("answer", answer)
+    return Response(dump(answer), mimetype="application/json", headers=report_headers(turn.report))
+
+
+def stream_response(batches: Iterator[Chunks], encode: Callable[[Chunks], bytes], turn: Turn) -> Response:
+    """Return a streamed answer. Its status waits for the first chunk, so that a refusal keeps its own."""
+    started = start(batches, turn.settings.first_chunk_wait)
+    events = write_events(started, encode, turn.call.trace, turn.settings.keep_alive)
+    return Response(events, headers=SSE_HEADERS | report_headers(turn.report))
+
+
+def start(batches: Iterator[Chunks], seconds: float) -> Iterator[Chunks]:
+    """Wait for the first chunk, at most about `seconds`; errors until then are raised here."""
+    deadline = time.monotonic() + seconds
+    for chunks in batches:
+        if chunks or time.monotonic() >= deadline:
+            return _put_back(chunks, batches)
+    return iter(())
+
+
+def _put_back(first: Chunks, rest: Iterator[Chunks]) -> Iterator[Chunks]:
+    try:
+        yield first
+        yield from rest
+    finally:
+        rest.close()  # type: ignore[attr-defined]
+
+
+def write_events(batches: Iterator[Chunks], encode: Callable[[Chunks], bytes], trace: Trace,
+                 keep_alive: float) -> Iterator[bytes]:
+    """Yield the bytes of an event stream: chunks, comments in long silences, an error event if one comes, [DONE]."""
+    written = time.monotonic()
+    try:
+        for chunks in batches:
+            if chunks and (data := encode(chunks)):
+                pass
+            elif keep_alive and time.monotonic() - written >= keep_alive * 0.9:
+                data = sse.KEEP_ALIVE
+            else:
+                continue
+            written = time.monotonic()
+            trace.emitted(data)
+            yield data
+    except ClientGone as error:
+        trace.note("error", error)
+        return
+    except GatewayError as error:
+        trace.note("error", error)
+        yield _ending(sse.encode([error_body(error)]), trace)
+    except Exception as error:  # the rim: a bug of ours must still end the stream in OpenAI's shape
+        trace.note("error", error)
+        log.error("bug in the gateway", exc_info=error)
+        bug = GatewayError("The gateway failed on this request; its log says why.", code="internal_error")
+        yield _ending(sse.encode([error_body(bug)]), trace)
+    else:
+        yield _ending(b"", trace)
+    finally:
+        if (close := getattr(batches, "close", None)) is not None:
+            close()
+
+
+def _ending(event: bytes, trace: Trace) -> bytes:
+    data = event + sse.DONE_EVENT
+    trace.emitted(data)
+    return data
+
+
+def report_headers(report: Report) -> dict[str, str]:
+    """Say what was repaired up to now; a stream's later repairs stand in the log and the trace."""
+    headers = {"X-Gateway-Repairs": report.header(), "X-Gateway-Dropped-Params": report.dropped_header()}
+    return {name: value for name, value in headers.items() if value}

@@ -1,0 +1,86 @@
+"""Gunicorn's settings, and workers that drain: after SIGTERM they finish their answers and refuse new requests with 503.
+
+Used as `gunicorn -c python:app.server "app:create_app()"`; the values come from the gateway's own settings.
+"""
+
+import math
+import os
+import resource
+import threading
+from typing import Any
+
+from gunicorn.workers.gthread import ThreadWorker
+
+from app.banner import banner
+from app.config import Settings
+
+settings = Settings.load()
+
+bind = f"{settings.host}:{settings.port}"
+workers = settings.workers
+threads = settings.threads
+worker_class = {"gthread": "app.server.DrainingThreadWorker", "gevent": "app.gevent_worker.DrainingGeventWorker"}[
+    settings.worker_class]
+worker_connections = 4096
+backlog = 2048
+timeout = 0 if settings.worker_class == "gthread" else 120
+graceful_timeout = math.ceil(settings.drain_timeout) + 5
+keepalive = 75  # longer than common proxies keep their side, so that the proxy is the one that closes
+control_socket_disable = True  # else two gateways of one user share a socket in the home folder
+limit_request_line = 8190
+limit_request_field_size = 65_536
+loglevel = "warning"
+proc_name = "opencode-gateway"
+reuse_port = False
+
+
+class DrainingThreadWorker(ThreadWorker):
+    """gunicorn's gthread worker, with a drain before its own end."""
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Drain in a thread: a signal handler must not wait."""
+        begin_drain(lambda: super(DrainingThreadWorker, self).handle_exit(sig, frame))
+
+
+def begin_drain(then: Any) -> None:
+    """Refuse new requests, wait for the running ones, then call `then`. A second signal ends at once."""
+    from app.lifecycle import lifecycle
+
+    if lifecycle.draining:
+        then()
+        return
+
+    def drain() -> None:
+        lifecycle.drain(settings.drain_timeout)
+        then()
+
+    threading.Thread(target=drain, name="drain", daemon=True).start()
+
+
+def when_ready(server: Any) -> None:
+    """Say what is served, once the port is open."""
+    address = server.LISTENERS[0] if server.LISTENERS else None
+    print(banner(settings, _host_port(address)), flush=True)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Load what is heavy, in the process that needs it and behind the open port."""
+    raise_file_limit()
+    worker.app.callable.extensions["loader"].begin()
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    os.environ["GATEWAY_WORKER"] = str(worker.age)
+
+
+def raise_file_limit() -> None:
+    """A stream holds two sockets; 1,024 files would end at 500 streams."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65_536 if hard == resource.RLIM_INFINITY else hard
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _host_port(listener: Any) -> str | None:
+    address = listener.sock.getsockname() if listener is not None else None
+    return f"{address[0]}:{address[1]}" if isinstance(address, tuple) and ":" not in address[0] else None

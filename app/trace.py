@@ -1,0 +1,385 @@
+"""What happened to one request, as references while it runs and masked when read; knows no layout, file or database.
+
+The hot path (`raw`, `emitted`) only appends. Every value leaves a Trace through its masker: by `events()`, `summary()`,
+`answer()`, and to sinks. A sink with `live = True` is called as things happen, every sink once at the end.
+"""
+
+import os
+import time
+import traceback
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import orjson
+from flask import Flask, Response, g, request
+
+from app.secret_book import SecretBook, read_request_secrets
+from app.utils.assemble import assemble
+from app.utils.masking import Masker
+from app.utils.stream_masking import StreamMasker
+
+KEPT_BYTES = 2_000_000  # of chunks, per request; what comes later is only counted
+KEPT_NOTES = 64
+TAIL = 8  # last batches of a stream, kept even when the rest is not: they hold usage and finish_reason
+LONGEST_TAIL_BATCH = 262_144
+SESSION_HEADERS = ("x-session-id", "x-opencode-session-id", "x-opencode-session", "x-session-affinity")
+TARGET_FIELDS = (
+    "requested",
+    "provider_id",
+    "model_key",
+    "model",
+    "litellm_model",
+    "engine_name",
+    "base_url",
+    "api_key",
+    "key_source",
+)
+STATIONS = (
+    "client_headers",
+    "client_request",
+    "resolved",
+    "upstream_request",
+    "upstream_response",
+    "answer",
+    "repairs",
+    "error",
+)
+
+Event = tuple[int | None, object]  # number of a chunk (None for comments and [DONE]) and its masked value
+
+
+class Sink(Protocol):
+    """Where traces go. All values are masked; a sink must not raise."""
+
+    live: bool
+
+    def note(self, trace: "Trace", station: str, value: Any) -> None: ...
+    def raw(self, trace: "Trace", events: list[Event]) -> None: ...
+    def emitted(self, trace: "Trace", events: list[Event]) -> None: ...
+    def finished(self, trace: "Trace") -> None: ...
+
+
+class Trace:
+    """One request from its arrival to its last byte. Belongs to the thread that serves the request."""
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        book: SecretBook | None = None,
+        sinks: Sequence[Sink] = (),
+        secrets: Sequence[str] = (),
+        kept_bytes: int = KEPT_BYTES,
+        **facts: object,
+    ) -> None:
+        """Begin a trace; `secrets` are keys that this request itself carries, `facts` go into the summary."""
+        self.id = "req_" + os.urandom(12).hex()
+        self.raw_chunks = self.emitted_chunks = self.dropped_events = 0
+        self._zero = time.perf_counter()
+        self._book, self._secrets = book or SecretBook(), tuple(secrets)
+        self._sinks, self._live = tuple(sinks), tuple(sink for sink in sinks if sink.live)
+        self._facts: dict[str, object] = {"started": time.time(), "method": method, "path": path, **facts}
+        self._notes: list[tuple[float, str, object]] = []
+        self._chunks: list[tuple[float, str, object]] = []
+        self._tail: deque[tuple[str, Any]] = deque(maxlen=TAIL)
+        self._kept, self._most = 0, kept_bytes
+        self._first_emitted: float | None = None
+        self._duration: float | None = None
+        self._masks: dict[str, StreamMasker] = {}
+
+    # --- written by the request ---------------------------------------------------------------------------------
+
+    def note(self, station: str, value: object) -> None:
+        """Keep a reference to what passed one station; an exception is put into words, so that no frame is held."""
+        if isinstance(value, BaseException):
+            value = _describe_exception(value)
+        self._learn(station, value)
+        if len(self._notes) < KEPT_NOTES:
+            self._notes.append((time.perf_counter() - self._zero, station, value))
+        else:
+            self.dropped_events += 1
+        if self._live:
+            masked = self._read(station, value)
+            for sink in self._live:
+                sink.note(self, station, masked)
+
+    def describe(self, **facts: object) -> None:
+        """Add facts to the summary (status, engine, finish_reason, prompt_tokens, …)."""
+        self._facts.update(facts)
+
+    def raw(self, payloads: list[bytes]) -> None:
+        """Keep the data of the upstream events of one read (no `data: ` prefix)."""
+        if not payloads:
+            return
+        self._keep("raw", payloads, sum(map(len, payloads)))
+        if self._live:
+            self._show("raw", payloads)
+        else:
+            self.raw_chunks += len(payloads)
+
+    def emitted(self, data: bytes) -> None:
+        """Keep what one write sent to the client: whole SSE events."""
+        if self._first_emitted is None and data[:1] != b":":
+            self._first_emitted = time.perf_counter() - self._zero
+        self._keep("emitted", data, len(data))
+        if self._live:
+            self._show("emitted", split_events(data))
+        else:
+            self.emitted_chunks += data.count(b"\n\n") - (data[:1] == b":")
+
+    def finish(self, status: int | None = None) -> None:
+        """End the trace and hand it to every sink; a second call does nothing."""
+        if self._duration is not None:
+            return
+        self._duration = time.perf_counter() - self._zero
+        if status is not None:
+            self._facts["status"] = status
+        if not self._live:
+            self._uncount_done()
+        self._read_tail()
+        for sink in self._sinks:
+            sink.finished(self)
+
+    # --- read by log, store and page: masked ----------------------------------------------------------------------
+
+    @property
+    def short_id(self) -> str:
+        """The first eight characters of the id, for lines that only need to be told apart."""
+        return self.id[4:12]
+
+    @property
+    def streams(self) -> bool:
+        """Whether the client asked for a stream."""
+        return bool(self._facts.get("stream"))
+
+    def summary(self) -> dict[str, Any]:
+        """Return the facts of the request in one flat masked dict; times in seconds, `started` as Unix time."""
+        facts = dict(self._facts)
+        report = facts.get("repairs")
+        facts["repairs"] = report.header() if hasattr(report, "header") else report
+        ttft = self._first_emitted if facts.get("stream") else None
+        duration = self._duration if self._duration is not None else time.perf_counter() - self._zero
+        facts |= {
+            "id": self.id,
+            "ttft": ttft,
+            "duration": duration,
+            "raw_chunks": self.raw_chunks,
+            "emitted_chunks": max(self.emitted_chunks, 0),
+            "dropped_events": self.dropped_events,
+        }
+        masker = self._masker()  # our own names need no masking: this runs for every request
+        return {
+            name: masker.mask_named(name, value) if isinstance(value, str) else masker.mask(value)
+            for name, value in facts.items()
+        }
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Yield everything kept, in time order, as `{"at": seconds, "station": name, "value": masked}`.
+
+        Stations are those of `note`, and "raw" and "emitted", whose value is a list of events.
+        """
+        masks = {"raw": StreamMasker(self._masker()), "emitted": StreamMasker(self._masker())}
+        for at, station, value in sorted(self._notes + self._chunks, key=lambda event: event[0]):
+            if station in masks:
+                payloads = split_events(value) if isinstance(value, bytes) else value
+                masked: object = [masks[station].mask_payload(payload) for payload in payloads]  # type: ignore[attr-defined]
+            else:
+                masked = self._read(station, value)
+            yield {"at": at, "station": station, "value": masked}
+
+    def last(self, station: str) -> Any:
+        """Return what was noted last at `station`, masked, or None."""
+        for _, noted, value in reversed(self._notes):
+            if noted == station:
+                return self._read(station, value)
+        return None
+
+    def answer(self) -> dict[str, Any] | None:
+        """Return the streamed answer as the client would put it together, masked; None where nothing was streamed."""
+        if not self.streams:
+            return None
+        events = [payload for _, way, data in self._chunks if way == "emitted" for payload in split_events(data)]  # type: ignore[arg-type]
+        chunks = [chunk for chunk in map(_parse, events) if chunk is not None]
+        return self._masker().mask(assemble(chunks)) if chunks else None  # type: ignore[return-value]
+
+    # --- inside ---------------------------------------------------------------------------------------------------
+
+    def _masker(self) -> Masker:
+        return self._book.masker(self._secrets)
+
+    def _read(self, station: str, value: object) -> object:
+        return self._masker().mask(_project(station, value))
+
+    def _keep(self, way: str, data: object, size: int) -> None:
+        self._tail.append((way, data))
+        if self._kept < self._most:
+            self._kept += size
+            self._chunks.append((time.perf_counter() - self._zero, way, data))
+        else:
+            self.dropped_events += 1
+
+    def _show(self, way: str, payloads: list[bytes]) -> None:
+        mask = self._masks.setdefault(way, StreamMasker(self._masker()))
+        events: list[Event] = []
+        for payload in payloads:
+            number = None
+            if payload[:1] != b":" and payload.strip() != b"[DONE]":
+                number = self._count(way)
+            events.append((number, mask.mask_payload(payload)))
+        for sink in self._live:
+            (sink.raw if way == "raw" else sink.emitted)(self, events)
+
+    def _count(self, way: str) -> int:
+        if way == "raw":
+            self.raw_chunks += 1
+            return self.raw_chunks
+        self.emitted_chunks += 1
+        return self.emitted_chunks
+
+    def _learn(self, station: str, value: Any) -> None:
+        """Take the facts of the summary from what passes a station."""
+        if station == "client_request" and isinstance(value, dict):
+            self._facts |= {"model": value.get("model"), "stream": bool(value.get("stream"))}
+        elif station == "resolved":
+            target = _project(station, value)
+            if isinstance(target, dict):
+                self._facts |= {
+                    "target": target.get("litellm_model") or target.get("model"),
+                    "engine": target.get("engine_name"),
+                    "key_source": target.get("key_source"),
+                    "api_key": target.get("api_key"),
+                }
+                if isinstance(target.get("api_key"), str):
+                    self._secrets = (*self._secrets, target["api_key"])
+        elif station in ("answer", "usage"):
+            self._learn_answer({"usage": value} if station == "usage" else value)
+        elif station == "repairs":
+            self._facts["repairs"] = value
+        elif station == "error":
+            self._facts["error"] = value.get("message", value) if isinstance(value, dict) else str(value)
+
+    def _learn_answer(self, answer: object) -> None:
+        if not isinstance(answer, dict):
+            return
+        usage = answer.get("usage")
+        if isinstance(usage, dict):
+            self._facts |= {f"{name}_tokens": usage.get(f"{name}_tokens") for name in ("prompt", "completion")}
+            for kind, name in (("completion", "reasoning"), ("prompt", "cached")):
+                details = usage.get(f"{kind}_tokens_details")
+                self._facts[f"{name}_tokens"] = details.get(f"{name}_tokens") if isinstance(details, dict) else None
+        choices = answer.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
+            if isinstance(choice, dict) and choice.get("finish_reason"):
+                self._facts["finish_reason"] = choice["finish_reason"]
+
+    def _uncount_done(self) -> None:
+        """Take the closing [DONE] out of the counts: it is no chunk."""
+        for way, data in self._tail:
+            if way == "raw":
+                self.raw_chunks -= sum(payload.strip() == b"[DONE]" for payload in data[-1:])
+            elif data.endswith(b"data: [DONE]\n\n"):
+                self.emitted_chunks -= 1
+
+    def _read_tail(self) -> None:
+        """Take usage and finish_reason from the last events; what the client got overrules what the upstream said."""
+        for wanted in ("raw", "emitted"):
+            for way, data in self._tail:
+                if way != wanted or (way == "emitted" and len(data) > LONGEST_TAIL_BATCH):
+                    continue
+                for payload in data if way == "raw" else split_events(data):
+                    if len(payload) <= LONGEST_TAIL_BATCH:
+                        self._learn_answer(_parse(payload))
+
+
+def init_app(
+    app: Flask, settings_store: Any, sinks: Sequence[Sink] | None = None, book: SecretBook | None = None
+) -> None:
+    """Give each request of `app` a trace in `g.trace` and an `x-request-id`; end it when the last byte is out.
+
+    `settings_store.current.secrets` is a tuple of all configured keys. Without `sinks` the log of `app.verbose_log` is
+    the only one. The keys are kept in `app.extensions["secret_book"]`.
+    """
+    if sinks is None:
+        from app.verbose_log import open_log
+
+        sinks = [open_log(settings_store.current)]
+    secret_book = book or SecretBook(lambda: settings_store.current.secrets)
+    app.extensions["secret_book"] = secret_book
+
+    app.before_request(lambda: _begin(secret_book, sinks))
+    app.after_request(_name_the_request)
+    app.teardown_request(_end_without_response)
+
+
+def _begin(book: SecretBook, sinks: Sequence[Sink]) -> None:
+    secrets = read_request_secrets(request.headers, request.args)
+    book.remember(secrets)
+    g.trace = Trace(
+        request.method,
+        request.full_path if request.query_string else request.path,
+        book,
+        sinks,
+        secrets,
+        client=request.remote_addr,
+        user_agent=request.headers.get("User-Agent"),
+        session=next((request.headers[name] for name in SESSION_HEADERS if name in request.headers), None),
+        client_request_id=request.headers.get("x-request-id"),
+    )
+    g.trace.note("client_headers", request.headers)
+
+
+def _name_the_request(response: Response) -> Response:
+    trace: Trace | None = g.get("trace")
+    if trace is not None:
+        response.headers["x-request-id"] = trace.id
+        trace.describe(status=response.status_code)
+        response.call_on_close(trace.finish)
+        g.trace_has_response = True
+    return response
+
+
+def _end_without_response(error: BaseException | None) -> None:
+    trace: Trace | None = g.get("trace")
+    if trace is not None and not g.get("trace_has_response"):
+        if error is not None:
+            trace.note("error", error)
+        trace.finish(500)
+
+
+def split_events(data: bytes) -> list[bytes]:
+    """Split what was written to a client into the data of its SSE events; comments keep their colon."""
+    events = []
+    for block in data.split(b"\n\n"):
+        lines = [line[5:].removeprefix(b" ") if line.startswith(b"data:") else line for line in block.split(b"\n")]
+        if any(lines):
+            events.append(b"\n".join(lines))
+    return events
+
+
+def _parse(payload: bytes) -> Any:
+    try:
+        return orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _describe_exception(error: BaseException) -> dict[str, object]:
+    described: dict[str, object] = {"type": type(error).__name__, "message": str(error)}
+    for name in ("status", "code", "param", "upstream_status", "upstream_body"):
+        if getattr(error, name, None) is not None:
+            described[name] = getattr(error, name)
+    described["traceback"] = "".join(traceback.format_exception(error))
+    return described
+
+
+def _project(station: str, value: Any) -> object:
+    """Turn what was noted into JSON-like values; called when somebody reads."""
+    if station == "resolved" and not isinstance(value, dict):
+        return {name: getattr(value, name) for name in TARGET_FIELDS if hasattr(value, name)}
+    if station == "repairs" and hasattr(value, "header"):
+        entries = [entry._asdict() if hasattr(entry, "_asdict") else entry for entry in value.entries]
+        return {"header": value.header(), "counts": dict(value.counts), "entries": entries}
+    if station == "client_headers" and not isinstance(value, dict):
+        return dict(value) if isinstance(value, Mapping) else {str(name): item for name, item in value.items()}
+    return value

@@ -1,0 +1,138 @@
+"""One turn of a conversation: the request goes to its upstream and comes back repaired; once more where that may help.
+
+A second attempt is made only while nothing has reached the client: after an empty or malformed turn, after a refusal
+that names a parameter (which is left out from then on), and after one that misses thought signatures. Each once.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from app import quirks
+from app.call import UpstreamCall
+from app.engines import engine_for
+from app.errors import GatewayError, UpstreamError
+from app.quirks.errors import TurnUnusable, map_upstream_error
+from app.quirks.report import Report
+from app.utils.defaults import with_defaults
+
+if TYPE_CHECKING:
+    from app.config import Settings
+    from app.utils.model_resolver import Target
+
+ATTEMPTS = 4  # the first, and one for each reason to try again
+
+_learned: dict[str, set[str]] = {}  # upstream address -> names of parameters it refused, for the life of the process
+
+
+class SignatureStore(Protocol):
+    """Where thought signatures of earlier answers are kept, by tool call id."""
+
+    def get_many(self, ids: Any) -> Mapping[str, str]: ...
+    def put(self, identifier: str, signature: str) -> None: ...
+
+
+@dataclass
+class Turn:
+    """What one request needs on its way: the client's body and headers, its target, the call and the report."""
+
+    body: Mapping[str, Any]
+    target: "Target"
+    settings: "Settings"
+    call: UpstreamCall
+    report: Report
+    headers: Mapping[str, str]
+    signatures: SignatureStore | None = None
+
+    def __post_init__(self) -> None:
+        self._engine = engine_for(self.target.engine_name)
+        self._tried: set[str] = set()
+        self._dummies = False
+
+    def complete(self) -> dict[str, Any]:
+        """Return the whole answer, repaired. Raises errors of the gateway's tree."""
+        while True:
+            try:
+                sent = self._prepare()
+                answer = self._engine.complete(sent, self.target, self.call)
+                return quirks.repair(answer, sent, self.target, self.report, self.call, **self._how())
+            except UpstreamError as error:
+                self._recover(error)
+
+    def stream(self) -> Iterator[list[dict[str, Any]]]:
+        """Yield the answer's chunks, repaired, one list per upstream read; an empty list where nothing leaves yet."""
+        while True:
+            reached_client = False
+            try:
+                for chunks in self._attempt():
+                    reached_client = reached_client or bool(chunks)
+                    yield chunks
+                return
+            except UpstreamError as error:
+                if reached_client:
+                    raise as_client_error(error) from error
+                self._recover(error)
+
+    def _attempt(self) -> Iterator[list[dict[str, Any]]]:
+        sent = self._prepare()
+        batches = self._engine.stream(sent, self.target, self.call)
+        how = self._how() | {"hold": self.settings.hold_tool_calls, "on_truncated": self.settings.on_truncated}
+        repaired = quirks.repair_stream(batches, sent, self.target, self.report, self.call, **how)
+        try:
+            yield from repaired
+        finally:
+            for generator in (repaired, batches):
+                if (close := getattr(generator, "close", None)) is not None:
+                    close()
+
+    def _prepare(self) -> dict[str, Any]:
+        whole, defaulted = with_defaults(self.body, self.target, self.settings)
+        learned = _learned.get(self._upstream(), ())
+        prepared = quirks.prepare(whole, self.target, self.report, settings=self.settings, learned=learned,
+                                  defaulted=defaulted, signatures=self.signatures, headers=self.headers)
+        if self._dummies:
+            facts = quirks.facts_for(prepared, self.target, self.report)
+            prepared = quirks.with_dummy_signatures(prepared, facts)
+        self.call.trace.note("upstream_request", prepared)
+        return prepared
+
+    def _how(self) -> dict[str, Any]:
+        return {"modes": self.settings.repairs, "last_attempt": "unusable" in self._tried,
+                "on_signature": self.signatures.put if self.signatures is not None else None}
+
+    def _recover(self, error: UpstreamError) -> None:
+        """Change what may help and return, or raise what the client is to be told."""
+        reason = self._reason(error)
+        if self.call.cancel.cancelled or reason is None or reason in self._tried or len(self._tried) >= ATTEMPTS - 1:
+            raise as_client_error(error) from error
+        self._tried.add(reason)
+        self.report.note("turn.retry", "turn", str(error), reason)
+
+    def _reason(self, error: UpstreamError) -> str | None:
+        if isinstance(error, TurnUnusable):
+            return "unusable"
+        if error.upstream_status != 400:
+            return None
+        text = (error.upstream_body or b"").decode("utf-8", "replace")
+        if quirks.is_signature_error(text):
+            self._dummies = True
+            return "signature"
+        names = {quirks.learned_name(field, at) for field, at in quirks.learn(text)}
+        known = _learned.setdefault(self._upstream(), set())
+        if names - known:
+            known |= names
+            return "parameter"
+        return None
+
+    def _upstream(self) -> str:
+        return f"{self.target.base_url} {self.target.litellm_model}"
+
+
+def as_client_error(error: UpstreamError) -> GatewayError:
+    """Return what the client is told about a refusal: the upstream's status and words in OpenAI's shape."""
+    status, body = error.upstream_status, error.upstream_body
+    if status is None or isinstance(error, TurnUnusable) or (300 <= status < 400):
+        return error
+    if status < 300 and not (body or b"").strip():
+        return error
+    return map_upstream_error(status if status >= 400 else 502, error.upstream_headers, body)

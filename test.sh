@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Run all tests: ./test.sh [pytest arguments]. On a fresh machine it first installs what they need:
+# requirements-dev.lock into .venv-test, and OpenCode from npm into .cache/opencode.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")"
+. deploy/venv.sh
+
+opencode_version=1.18.33
+
+# The platform package (opencode-linux-x64, opencode-darwin-arm64 ...) carries the binary; no install script is run.
+install_opencode() {
+    local folder=.cache/opencode stamp=.cache/opencode/installed-version
+    [ "$(cat "$stamp" 2>/dev/null || true)" = "$opencode_version" ] && return 0
+    command -v npm >/dev/null 2>&1 || return 1
+    say "Installing OpenCode $opencode_version from npm into $folder (once) ..."
+    rm -rf "$folder" && mkdir -p "$folder"
+    npm install --prefix "$folder" --cache .cache/npm --no-audit --no-fund --ignore-scripts --no-save \
+        --loglevel=error "opencode-ai@$opencode_version" >&2 || return 1
+    printf '%s\n' "$opencode_version" >"$stamp"
+}
+
+make_venv .venv-test requirements-dev.lock
+if ! install_opencode; then
+    say "************************************************************************"
+    say "* OpenCode could not be installed (npm missing, or it failed above).   *"
+    say "* The tests that drive the real OpenCode binary WILL BE SKIPPED.       *"
+    say "************************************************************************"
+fi
+
+exec .venv-test/bin/python -m pytest "$@"

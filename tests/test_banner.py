@@ -1,0 +1,69 @@
+"""The start banner: it names the models, the file, the key's origin, and never a key."""
+
+import json
+import shlex
+
+import pytest
+
+from app.banner import banner, curl_line, host_port
+from app.config import Settings
+
+KEY = "canary-key-0123456789-abcdef"
+
+
+def load(**environ):
+    return Settings.load(environ, dotenv=False)
+
+
+def test_it_names_models_file_key_source_and_a_command():
+    text = banner(load(GEMINI_API_KEY=KEY, PORT="4321"))
+    assert "http://127.0.0.1:4321/v1" in text
+    assert "opencode.json" in text
+    assert "local-model" in text and "mock" in text
+    assert "env GEMINI_API_KEY" in text
+    assert text.splitlines()[-1].strip().startswith("curl http://127.0.0.1:4321/v1/chat/completions")
+
+
+@pytest.mark.parametrize("name", ["GEMINI_API_KEY", "GATEWAY_API_KEYS"])
+def test_no_key_is_shown_whole(name):
+    text = banner(load(**{name: KEY}))
+    assert KEY not in text and KEY[4:-4] not in text
+
+
+def test_without_a_key_it_says_which_variable_to_set():
+    assert "set GEMINI_API_KEY" in banner(load())
+
+
+def test_the_address_really_listened_on_wins():
+    assert "http://127.0.0.1:54321/v1" in banner(load(PORT="0"), "127.0.0.1:54321")
+
+
+def test_a_model_map_without_the_mock_gets_its_own_first_model_in_the_command():
+    only = {"provider": {"p": {"options": {"baseURL": "http://127.0.0.1:1/v1"}, "models": {"one": {}, "two": {}}}}}
+    text = banner(Settings.load({}, dotenv=False, opencode=only))
+    assert '"model":"one"' in text
+
+
+def test_an_empty_model_map_has_no_command_to_paste():
+    text = banner(Settings.load({}, dotenv=False, opencode={"provider": {}}))
+    assert "curl" not in text and "none" in text
+
+
+def test_many_models_are_counted_not_listed():
+    models = {f"m{number}": {} for number in range(30)}
+    many = {"provider": {"p": {"options": {"baseURL": "http://127.0.0.1:1/v1"}, "models": models}}}
+    assert "and 22 more" in banner(Settings.load({}, dotenv=False, opencode=many))
+
+
+def test_the_command_is_one_shell_command_with_a_json_body():
+    words = shlex.split(curl_line("http://127.0.0.1:8000", "mock", load()))
+    assert json.loads(words[-1])["model"] == "mock"
+    assert "Authorization" not in " ".join(words)
+    assert "Authorization" in curl_line("http://127.0.0.1:8000", "mock", load(GATEWAY_API_KEYS=KEY))
+
+
+@pytest.mark.parametrize(
+    ("host", "joined"), [("127.0.0.1", "127.0.0.1:80"), ("::1", "[::1]:80"), ("[::1]", "[::1]:80")]
+)
+def test_host_port(host, joined):
+    assert host_port(host, 80) == joined
