@@ -17,6 +17,7 @@ install_opencode() {
     rm -rf "$folder" && mkdir -p "$folder"
     npm install --prefix "$folder" --cache .cache/npm --no-audit --no-fund --ignore-scripts --no-save \
         --loglevel=error "opencode-ai@$opencode_version" >&2 || return 1
+    rm -rf .cache/npm
     printf '%s\n' "$opencode_version" >"$stamp"
 }
 

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from app.config import Settings
 from app.utils.masking import show_ends
 from app.utils.model_resolver import Target, list_models, resolve_model
+from app.version import VERSION
 
-NAME, VERSION = "OpenCode Gateway", "0.1.0"
+NAME = "OpenCode Gateway"
 MODELS_SHOWN = 8
 FIRST_CHOICE = "mock"  # answers without key and network, so the line to paste works on every machine
 

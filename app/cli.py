@@ -12,12 +12,15 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from app.banner import NAME, VERSION, banner, host_port
+from app.banner import NAME, host_port
 from app.config import ROOT, Settings, check_bind
 from app.errors import ConfigError
+from app.version import VERSION
 
 HELP = {"help_option_names": ["-h", "--help"]}
-GUNICORN = ["-m", "gunicorn", "-c", "python:app.server", "app:create_app()"]
+GUNICORN = ["gunicorn", "-c", "python:app.server", "app:create_app()"]
+# gevent must replace locks and sockets before the first of them is made.
+LAUNCH = {"gthread": ["-m"], "gevent": ["-m", "gevent.monkey", "--module"]}
 FAULTS, BAD_SETTINGS = 1, 2  # exit codes: what was asked for cannot work / cannot even be tried
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -62,7 +65,8 @@ def serve(
         check_free(settings.host, settings.port)
     os.chdir(ROOT)
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, *GUNICORN, *(["--bind", bind] if bind else [])])
+    bind = bind or host_port(settings.host, settings.port)
+    os.execv(sys.executable, [sys.executable, *LAUNCH[settings.worker_class], *GUNICORN, "--bind", bind])
 
 
 @click.command(context_settings=HELP)
@@ -74,8 +78,10 @@ def development(host: str | None, port: int | None, log_file: str | None, verbos
     check_free(settings.host, settings.port)
     from app import create_app, devserver  # Flask only for those who serve
 
-    click.echo(banner(settings))
-    devserver.run(create_app(settings), settings.host, settings.port)
+    try:
+        devserver.run(create_app(settings), settings.host, settings.port)
+    except ConfigError as error:
+        stop(str(error))
 
 
 @main.command(context_settings=HELP)

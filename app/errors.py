@@ -16,12 +16,13 @@ GatewayError (500)
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import orjson
 from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from app.utils.json_text import dump
 
 TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error",
          404: "invalid_request_error", 429: "rate_limit_error"}
@@ -106,14 +107,16 @@ class UpstreamTruncated(UpstreamError):
     code = "upstream_truncated"
 
 
-def error_body(error: GatewayError) -> dict[str, dict[str, str | None]]:
-    """Return OpenAI's error object; all four keys are always there."""
-    return {"error": {"message": str(error), "type": error.type, "param": error.param, "code": error.code}}
+def error_body(error: GatewayError, mask: Callable[[str], str] = str) -> dict[str, dict[str, str | None]]:
+    """Return OpenAI's error object; all four keys are always there. `mask` hides keys that an upstream may quote."""
+    return {"error": {"message": mask(str(error)), "type": error.type, "param": error.param, "code": error.code}}
 
 
 def error_response(error: GatewayError) -> Response:
-    """Return `error` as a JSON answer with its status and headers."""
-    response = Response(orjson.dumps(error_body(error)), error.status, mimetype="application/json")
+    """Return `error` as a JSON answer with its status and headers, keys masked."""
+    trace = g.get("trace")
+    body = error_body(error, trace.mask_text if trace else str)
+    response = Response(dump(body), error.status, mimetype="application/json")
     response.headers.extend(error.headers)
     return response
 

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import gevent
 from gunicorn.workers.ggevent import GeventWorker
 
-from app.server import begin_drain
+from app.server import drain
 
 
 class DrainingGeventWorker(GeventWorker):
@@ -12,4 +13,5 @@ class DrainingGeventWorker(GeventWorker):
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Drain in a greenlet: a signal handler must not wait."""
-        begin_drain(lambda: super(DrainingGeventWorker, self).handle_exit(sig, frame))
+        end = super().handle_exit
+        gevent.spawn(drain, lambda: end(sig, frame))

@@ -2,10 +2,8 @@
 
 import os
 import threading
-import time
-from collections.abc import Callable
 
-from flask import Flask, g, request
+from flask import Flask, Response, g, request
 
 from app.cancel import CancelToken
 from app.disconnect import Watcher
@@ -19,26 +17,34 @@ class Lifecycle:
 
     def __init__(self) -> None:
         self.draining = False
-        self.in_flight = 0
         self._idle = threading.Condition()
+        self._tokens: set[CancelToken] = set()
 
-    def enter(self) -> None:
+    @property
+    def in_flight(self) -> int:
+        return len(self._tokens)
+
+    def enter(self, token: CancelToken) -> None:
+        """Count a request, which `token` cancels. Raises Draining when no more are taken."""
         with self._idle:
             if self.draining:
                 raise Draining
-            self.in_flight += 1
+            self._tokens.add(token)
 
-    def leave(self) -> None:
+    def leave(self, token: CancelToken) -> None:
         with self._idle:
-            self.in_flight -= 1
+            self._tokens.discard(token)
             self._idle.notify_all()
 
     def drain(self, seconds: float) -> bool:
-        """Refuse new requests and wait until nothing is in flight, at most `seconds`; tell whether that was reached."""
-        deadline = time.monotonic() + seconds
+        """Refuse new requests and wait until nothing is in flight; after `seconds` cancel the rest and return False."""
         with self._idle:
             self.draining = True
-            return self._idle.wait_for(lambda: self.in_flight == 0, max(0.0, deadline - time.monotonic()))
+            finished = self._idle.wait_for(lambda: not self._tokens, max(0.0, seconds))
+            late = list(self._tokens)
+        for token in late:
+            token.cancel()
+        return finished
 
 
 lifecycle = Lifecycle()  # one per process, as signals are
@@ -53,43 +59,29 @@ def init_app(app: Flask) -> None:
     def begin() -> None:
         if request.path in ALWAYS_ANSWERED:
             return
-        lifecycle.enter()
-        g.leave = once(lifecycle.leave)
-        g.cancel = CancelToken()
+        token = CancelToken()
+        lifecycle.enter(token)
+        g.cancel = token
         client = request.environ.get("gunicorn.socket") or request.environ.get("werkzeug.socket")
         g.unwatch = watcher.watch(client, g.cancel) if client is not None else None
 
     @app.after_request
-    def end_with_response(response):  # type: ignore[no-untyped-def]
-        if "leave" in g:
-            leave, unwatch = g.leave, g.unwatch
+    def end_with_response(response: Response) -> Response:
+        if "cancel" in g:
+            token, unwatch = g.cancel, g.get("unwatch")
             g.covered = True
 
             @response.call_on_close
             def end() -> None:
                 if unwatch is not None:
                     unwatch()
-                leave()
+                lifecycle.leave(token)
 
         return response
 
     @app.teardown_request
     def end_without_response(error: BaseException | None) -> None:
-        if "leave" in g and "covered" not in g:
+        if "cancel" in g and "covered" not in g:
             if g.get("unwatch") is not None:
                 g.unwatch()
-            g.leave()
-
-
-def once(function: Callable[[], None]) -> Callable[[], None]:
-    """Return a function that calls `function` the first time only."""
-    lock, called = threading.Lock(), []
-
-    def call() -> None:
-        with lock:
-            if called:
-                return
-            called.append(True)
-        function()
-
-    return call
+            lifecycle.leave(g.cancel)

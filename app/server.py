@@ -7,12 +7,14 @@ import math
 import os
 import resource
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
 from app.banner import banner
 from app.config import Settings
+from app.lifecycle import lifecycle
 
 settings = Settings.load()
 
@@ -39,22 +41,15 @@ class DrainingThreadWorker(ThreadWorker):
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Drain in a thread: a signal handler must not wait."""
-        begin_drain(lambda: super(DrainingThreadWorker, self).handle_exit(sig, frame))
+        end = super().handle_exit
+        threading.Thread(target=drain, args=(lambda: end(sig, frame),), name="drain", daemon=True).start()
 
 
-def begin_drain(then: Any) -> None:
+def drain(then: Callable[[], None]) -> None:
     """Refuse new requests, wait for the running ones, then call `then`. A second signal ends at once."""
-    from app.lifecycle import lifecycle
-
-    if lifecycle.draining:
-        then()
-        return
-
-    def drain() -> None:
+    if not lifecycle.draining:
         lifecycle.drain(settings.drain_timeout)
-        then()
-
-    threading.Thread(target=drain, name="drain", daemon=True).start()
+    then()
 
 
 def when_ready(server: Any) -> None:

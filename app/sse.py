@@ -7,6 +7,7 @@ from app.utils.json_text import dump, load
 DONE = b"[DONE]"
 DONE_EVENT = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
+MARK = b"\xef\xbb\xbf"
 STRAY_LIMIT = 65_536  # bytes of lines outside any event that are kept to explain a failure
 
 
@@ -24,12 +25,12 @@ class Decoder:
         self._event = b""
         self._held_cr = False
         self._started = False
+        self._head = b""  # the beginning of a byte order mark
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the payloads of the events that `data` completes."""
-        if not self._started and data:
-            self._started = True
-            data = data.removeprefix(b"\xef\xbb\xbf")
+        if not self._started:
+            data = self._begin(data)
         if self._held_cr:
             data = b"\r" + data
         if b"\r" in data:
@@ -56,6 +57,15 @@ class Decoder:
         self._parts.clear()
         self._held_cr = False
         return self._take([rest, b""])
+
+    def _begin(self, data: bytes) -> bytes:
+        """Take a byte order mark off the beginning of the stream; it may come in pieces."""
+        data, self._head = self._head + data, b""
+        if len(data) < len(MARK) and MARK.startswith(data):
+            self._head = data
+            return b""
+        self._started = True
+        return data.removeprefix(MARK)
 
     def _take(self, lines: list[bytes]) -> list[bytes]:
         payloads = []

@@ -205,6 +205,10 @@ class Trace:
 
     # --- inside ---------------------------------------------------------------------------------------------------
 
+    def mask_text(self, text: str) -> str:
+        """Return `text` without any key known to this request, for words that leave the gateway, such as an error's."""
+        return self._masker().mask_text(text)
+
     def _masker(self) -> Masker:
         return self._book.masker(self._secrets)
 

@@ -5,13 +5,14 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
 import pytest
 
 from app.cli import split_bind
-from tests.gateway import ROOT, clean_environ
+from tests.gateway import POLL, ROOT, clean_environ, stop_group
 
 KEY = "canary-key-0123456789-abcdef"
 
@@ -141,3 +142,27 @@ class TestCheck:
     def test_verbose_lists_what_each_name_leads_to(self, run):
         done = run("check", "--verbose")
         assert "mock -> mock/mock (engine mock, key: none)" in done.stdout
+
+
+def test_the_development_server_answers_and_ends_when_told(tmp_path):
+    log = tmp_path / "out.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [sys.executable, "app.py", "--port", "0", "--log-file", str(tmp_path / "requests.log")],
+            cwd=ROOT,
+            env=clean_environ(tmp_path),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        deadline = time.monotonic() + 60
+        while "Try it:" not in log.read_text("utf-8") and time.monotonic() < deadline and server.poll() is None:
+            time.sleep(POLL)
+        line = log.read_text("utf-8").partition("Try it:")[2].strip().split("\n")[0]
+        answer = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60)
+        assert '"chat.completion"' in answer.stdout, log.read_text("utf-8")
+    finally:
+        code = stop_group(server)
+    assert code == 0
+    assert "/v1/chat/completions" in (tmp_path / "requests.log").read_text("utf-8")

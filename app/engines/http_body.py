@@ -1,10 +1,13 @@
 """The three ways an HTTP/1.1 body can end (RFC 9112 section 6), and its content codings. Pure: bytes in, bytes out."""
 
+import re
 import zlib
 from collections.abc import Mapping
 from http.client import HTTPException, IncompleteRead
 
 LONGEST_LINE = 65_536
+NUMBER = re.compile(r"[0-9]+")  # int() takes more: signs, underscores, digits of other scripts
+CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,16})[ \t]*(?:;|$)")
 
 
 class BodyDecoder:
@@ -15,7 +18,7 @@ class BodyDecoder:
         self.complete = status in (204, 304)
         self._chunks = Dechunker() if "chunked" in (headers.get("transfer-encoding") or "").lower() else None
         length = None if self._chunks else headers.get("content-length")
-        if length is not None and not length.strip().isdigit():
+        if length is not None and not NUMBER.fullmatch(length.strip()):
             raise HTTPException("bad Content-Length")
         self._left = int(length) if length is not None else None
         self.complete = self.complete or self._left == 0
@@ -91,12 +94,10 @@ class Dechunker:
                 raise HTTPException("bad chunk end")
             self._after_data = False
         else:
-            try:
-                self._left = int(line.partition(b";")[0], 16)
-            except ValueError:
-                raise HTTPException("bad chunk size") from None
-            if self._left < 0:
+            found = CHUNK_SIZE.match(line)
+            if found is None:
                 raise HTTPException("bad chunk size")
+            self._left = int(found[1], 16)
             self._in_trailer = self._left == 0
 
 

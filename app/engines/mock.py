@@ -15,10 +15,21 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from app.call import UpstreamCall
 from app.engines.mock_reply import Call, Choice, Reply, reply_to
 from app.engines.mock_script import Scenario, Step, is_seconds, parse_scenario
-from app.errors import TYPES, ClientGone, ConfigError, InvalidRequest, UpstreamError, UpstreamTimeout, UpstreamTruncated
+from app.errors import (
+    TYPES,
+    ClientGone,
+    ConfigError,
+    InvalidRequest,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamTruncated,
+    error_body,
+)
 
 if TYPE_CHECKING:
     from app.utils.model_resolver import Target
@@ -97,18 +108,16 @@ def fails_after(step: Step) -> int | None:
 
 
 def scripted_error(step: Step) -> UpstreamError:
-    """Return the error that a script describes, as an upstream's refusal with that status."""
+    """Return the error that a script describes, as an upstream's refusal with that status, body and Retry-After."""
     said = step.error or {}
     status = said.get("status", 500)
-    seconds = said.get("retry_after")
-    return UpstreamError(
-        said.get("message", "The mock was told to fail."),
-        status=status,
-        type=said.get("type") or TYPES.get(status, "invalid_request_error" if status < 500 else "server_error"),
-        code=said.get("code"),
-        headers={} if seconds is None else {"Retry-After": f"{seconds:g}"},
-        upstream_status=status,
-    )
+    kind = said.get("type") or TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
+    headers = {"Retry-After": f"{said['retry_after']:g}"} if "retry_after" in said else {}
+    fields = {"status": status, "type": kind, "code": said.get("code")}
+    error = UpstreamError(said.get("message", "The mock was told to fail."), headers=headers, **fields)
+    error.upstream_status, error.upstream_headers = status, headers
+    error.upstream_body = orjson.dumps(error_body(error))
+    return error
 
 
 # --- settings -------------------------------------------------------------------------------------------------------
@@ -225,7 +234,7 @@ def call_deltas(call: Call, index: int, step: Step) -> list[dict[str, Any]]:
         pieces = [call.arguments[start : start + size] for start in range(0, len(call.arguments), size)]
     first = pieces.pop(0) if step.chunk == "whole" and pieces else ""
     opening = {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": first}}
-    calls = [opening, *({"function": {"arguments": piece}} for piece in pieces)]
+    calls: list[dict[str, Any]] = [opening, *({"function": {"arguments": piece}} for piece in pieces)]
     return [{"tool_calls": [{"index": index, **delta}]} for delta in calls]
 
 

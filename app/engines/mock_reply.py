@@ -101,7 +101,9 @@ def choice_of(body: dict[str, Any], options: Mapping[str, Any], step: Step, numb
     if text is None and not calls:
         calls = forced_calls(body)
         text = None if calls else usual_text(body, options, number)
-    text, finish = (None, "stop") if text is None else limited(text, body)
+    finish: str | None = "stop"
+    if text is not None:
+        text, finish = limited(text, body)
     if step.finish_reason != AUTOMATIC:
         finish = step.finish_reason
     elif calls:
@@ -115,7 +117,8 @@ def scripted(step: Step, messages: Sequence[Message]) -> tuple[str | None, list[
     if expected and expected not in result:
         return f"The mock expected {expected!r} in the last tool result, but it was: {result or '(there is none)'}", []
     text = "" if step.empty else mock_script.fill(step.text, messages)
-    return text, [call_of(call["name"], call.get("arguments", {}), messages, call.get("id")) for call in step.tool_calls]
+    calls = (call_of(call["name"], call.get("arguments", {}), messages, call.get("id")) for call in step.tool_calls)
+    return text, list(calls)
 
 
 def call_of(name: str, arguments: object, messages: Sequence[Message] = (), id: str | None = None) -> Call:

@@ -261,3 +261,12 @@ def _give_back(route: network.Route, connection: HTTPConnection, keep: int) -> N
         spare = kept.popleft()[1] if len(kept) > keep else None
     if spare is not None:
         spare.close()
+
+
+def close_idle() -> None:
+    """Close all kept connections."""
+    with _lock:
+        kept = [connection for queue in _idle.values() for _, connection in queue]
+        _idle.clear()
+    for connection in kept:
+        connection.close()

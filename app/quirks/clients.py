@@ -80,7 +80,7 @@ def plain_tool(tool: object, facts: Facts) -> dict | None:
         return None
     kind = tool.get("type", "function")
     if isinstance(tool.get("function"), dict):
-        return tool if kind == "function" else {**tool, "type": "function"}
+        return tool if tool.get("type") == "function" else {**tool, "type": "function"}
     if kind == "custom":
         return tool if keeps_custom(facts) else custom_as_function(tool)
     if not tool_name(tool) or (kind != "function" and "input_schema" not in tool):

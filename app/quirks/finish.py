@@ -32,6 +32,7 @@ class Turn(NamedTuple):
     spoke: bool
     called: bool
     broken: str | None
+    legacy: bool = False  # a `function_call` passed to a client that offered `functions`
 
 
 class Verdict(NamedTuple):
@@ -74,8 +75,8 @@ def judge(turn: Turn, ledger: Ledger, where: str) -> Verdict:
         return _full(turn, ledger, where)
     if kind == MALFORMED or turn.broken:
         return malformed_turn(turn, ledger, where)
-    if turn.called:
-        return Verdict(finish_name(turn.raw, "tool_calls", ledger, where))
+    if turn.called or turn.legacy:
+        return Verdict(finish_name(turn.raw, "tool_calls" if turn.called else "function_call", ledger, where))
     if not turn.spoke:
         return empty_turn(turn, ledger, where)
     return Verdict(finish_name(turn.raw, "stop", ledger, where))
@@ -83,7 +84,7 @@ def judge(turn: Turn, ledger: Ledger, where: str) -> Verdict:
 
 def finish_name(raw: str | None, finish: str, ledger: Ledger, where: str) -> str:
     """The finish reason is missing or not one of OpenAI's (`STOP`, `eos`): OpenCode asks again for ever."""
-    if raw == finish or (raw == "function_call" and finish == "tool_calls"):
+    if raw == finish:
         return raw
     if finish == "tool_calls" and raw in ("stop", None, ""):
         return finish_calls(raw, ledger, where)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from app.quirks.rule import FIX, OFF, Rule
+from app.quirks.rule import FIX, OFF, Rule, check_modes
 
 
 class Notes(Protocol):
@@ -22,7 +22,7 @@ class Ledger:
 
     def __init__(self, report: Notes, modes: Mapping[str, str] | None = None) -> None:
         self._report = report
-        self._modes = modes or {}
+        self._modes = check_modes(modes) if modes else {}
         self._told: dict[tuple[str, str], bool] = {}
 
     def mode(self, rule_id: str, default: str = FIX) -> str:

@@ -226,8 +226,8 @@ def pair_turn(calls: list[dict], following: list[dict], position: int, facts: Fa
         strangers = []
     turn = [results.get(call.get("id")) or no_result(call, position, note) for call in calls]
     others = [message for message in following if message["role"] != "tool"]
-    if [m for m in following if m["role"] == "tool"] != following[: len(following) - len(others)]:
-        note(f"messages[{position}]", "text between calls and results", "moved behind the results")
+    if not missing and following[: len(turn)] != turn:
+        note(f"messages[{position}]", "results apart from their calls", "directly behind, in the calls' order")
     for message in strangers:
         turn += orphan(message, f"messages[{position}].tool_calls", facts, note)
     return turn + others

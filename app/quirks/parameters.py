@@ -6,8 +6,9 @@ from app.quirks.report import Note
 from app.quirks.rule import Facts, Rule
 from app.utils.schema import walk
 
-# `Unknown name "store": Cannot find field.` but not `…: Proto field is not repeating`, where the name is known.
-UNKNOWN_NAME = re.compile(r'Unknown name \\?"([^"\\]+)\\?"(?: at \\?\'([^\'\\]+)\\?\')?(?!\s*:\s*(?!Cannot find)\w)')
+UNKNOWN_NAME = re.compile(r'Unknown name \\?"([^"\\]+)\\?"(?: at \\?\'([^\'\\]+)\\?\')?(.{0,40})')
+# `…: Proto field is not repeating, cannot start list.` is about a name that is known.
+KNOWN_NAME = ": Proto field"
 # The same in other dialects: OpenAI, Groq ("property 'reasoning' is unsupported"), pydantic servers (vLLM).
 UNKNOWN_ELSEWHERE = (
     re.compile(r"Unrecognized request arguments? supplied: (?P<name>\w+)"),
@@ -30,7 +31,8 @@ def learn(error_text: str) -> list[tuple[str, str]]:
     `learned`, send the request once more, and remember it for this upstream.
     """
     text = error_text[:MAX_LEARN_TEXT]
-    found = [(match[1], match[2] or "") for match in UNKNOWN_NAME.finditer(text)]
+    matches = [match for match in UNKNOWN_NAME.finditer(text) if not match[3].startswith(KNOWN_NAME)]
+    found = [(match[1], match[2] or "") for match in matches]
     for pattern in UNKNOWN_ELSEWHERE:
         for match in pattern.finditer(text):
             path, _, name = match["name"].rpartition(".")

@@ -36,7 +36,8 @@ class Memory:
     """What is known of one choice."""
 
     __slots__ = (
-        "assembler", "characters", "index", "native", "opened", "place", "raw", "released", "splitter", "spoke",
+        "assembler", "characters", "index", "legacy", "native", "opened",
+        "place", "raw", "released", "splitter", "spoke",
     )  # fmt: skip
 
     def __init__(self, index: int, conduct: Conduct, ledger: Ledger) -> None:
@@ -49,6 +50,7 @@ class Memory:
         self.splitter = reasoning.TagSplitter(always, flagged, ledger, self.place)
         self.raw: str | None = None
         self.native: str | None = None
+        self.legacy = False
         self.opened = False
         self.spoke = False
         self.characters = 0
@@ -205,7 +207,7 @@ class StreamRepair:
         legacy = repaired.get("function_call")
         if isinstance(legacy, dict):
             if self._body.get("functions"):
-                memory.spoke = True  # the client speaks the old dialect itself
+                memory.legacy = memory.spoke = True
             else:
                 del repaired["function_call"]
                 calls = [*(calls or ()), {"index": 0, "function": legacy}]
@@ -268,7 +270,7 @@ class StreamRepair:
         waiting = memory.assembler.calls[memory.released :]
         batch = self._finisher.finish(waiting, memory.released, memory.place, self._conduct.streamed)
         called = bool(batch.calls or memory.released)
-        turn = finish.Turn(memory.raw, memory.native, memory.spoke, called, batch.broken)
+        turn = finish.Turn(memory.raw, memory.native, memory.spoke, called, batch.broken, memory.legacy)
         verdict = finish.judge(turn, self._ledger, memory.place)
         if verdict.unusable and not self.sent and not self._conduct.last_attempt:
             raise TurnUnusable(verdict.unusable, kind="malformed" if not verdict.release else "empty")

@@ -5,6 +5,7 @@ from app.utils import tokens
 
 PROMPT = ("prompt_tokens", "input_tokens")
 COMPLETION = ("completion_tokens", "output_tokens")
+MAX_COUNT = 1 << 53
 DETAILS = ("prompt_tokens_details", "completion_tokens_details")
 CACHED = ("cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens")
 
@@ -90,8 +91,8 @@ def estimated(body: dict, characters: int, window: object, ledger: Ledger) -> di
 def _count(usage: dict, names: tuple[str, ...]) -> int:
     for name in names:
         value = usage.get(name)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value:
-            return max(int(min(value, 1 << 53)), 0)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return _whole(value)
     return 0
 
 

@@ -10,7 +10,7 @@ from app import lifecycle, sse
 from app.auth import client_key
 from app.call import UpstreamCall
 from app.config import Settings
-from app.errors import ClientGone, GatewayError, InvalidRequest, error_body, log
+from app.errors import ClientGone, Draining, GatewayError, InvalidRequest, error_body, log
 from app.quirks.report import Report
 from app.trace import Trace
 from app.turn import Turn
@@ -100,12 +100,11 @@ def write_events(batches: Iterator[Chunks], encode: Callable[[Chunks], bytes], t
             written = time.monotonic()
             trace.emitted(data)
             yield data
-    except ClientGone as error:
-        trace.note("error", error)
-        return
     except GatewayError as error:
+        if isinstance(error, ClientGone) and lifecycle.lifecycle.draining:
+            error = Draining()
         trace.note("error", error)
-        yield _ending(sse.encode([error_body(error)]), trace)
+        yield _ending(sse.encode([error_body(error, trace.mask_text)]), trace)
     except Exception as error:  # the rim: a bug of ours must still end the stream in OpenAI's shape
         trace.note("error", error)
         log.error("bug in the gateway", exc_info=error)

@@ -29,31 +29,50 @@ WRITE = ("write", '{"path":"a"}')
 
 TABLE = {
     "as OpenAI sends them": (
-        [[part(0, "a", "read", "")], [part(0, arguments='{"path"')], [part(0, arguments=':"a"}')],
-         [part(1, "b", "write", "")], [part(1, arguments='{"path":"a"}')]],
+        [
+            [part(0, "a", "read", "")],
+            [part(0, arguments='{"path"')],
+            [part(0, arguments=':"a"}')],
+            [part(1, "b", "write", "")],
+            [part(1, arguments='{"path":"a"}')],
+        ],
         [A, WRITE],
     ),
     "two calls in turns, by index": (
-        [[part(0, "a", "read", '{"pa')], [part(1, "b", "write", '{"path')], [part(0, arguments='th":"a"}')],
-         [part(1, arguments='":"a"}')]],
+        [
+            [part(0, "a", "read", '{"pa')],
+            [part(1, "b", "write", '{"path')],
+            [part(0, arguments='th":"a"}')],
+            [part(1, arguments='":"a"}')],
+        ],
         [A, WRITE],
     ),
     "no index, whole": ([[part(None, "a", *A)], [part(None, "b", *B)]], [A, B]),
     "no index, one delta": ([[part(None, "a", *A), part(None, "b", *B)]], [A, B]),
     "no index, split": (
-        [[part(None, "a", "read", "")], [part(arguments='{"path"')], [part(arguments=':"a"}')],
-         [part(None, "b", "read", "")], [part(arguments='{"path":"b"}')]],
+        [
+            [part(None, "a", "read", "")],
+            [part(arguments='{"path"')],
+            [part(arguments=':"a"}')],
+            [part(None, "b", "read", "")],
+            [part(arguments='{"path":"b"}')],
+        ],
         [A, B],
     ),
     "index 0 on all": ([[part(0, "a", *A)], [part(0, "b", *B)]], [A, B]),
     "index 0 on all, empty ids": ([[part(0, "", *A)], [part(0, "", *B)]], [A, B]),
     "index 0, no ids, the same call twice": ([[part(0, None, *A)], [part(0, None, *A)]], [A, A]),
     "index 0, no ids, one delta, no arguments": (
-        [[part(0, None, "now", ""), part(0, None, "now", "")]], [("now", "{}"), ("now", "{}")],
+        [[part(0, None, "now", ""), part(0, None, "now", "")]],
+        [("now", "{}"), ("now", "{}")],
     ),
     "index 0, empty ids, split": (
-        [[part(0, "", "read", "")], [part(0, "", arguments='{"path":"a"}')],
-         [part(0, "", "read", "")], [part(0, "", arguments='{"path":"b"}')]],
+        [
+            [part(0, "", "read", "")],
+            [part(0, "", arguments='{"path":"a"}')],
+            [part(0, "", "read", "")],
+            [part(0, "", arguments='{"path":"b"}')],
+        ],
         [A, B],
     ),
     "one id for two calls": ([[part(0, "x", *A)], [part(1, "x", *B)]], [A, B]),
@@ -62,37 +81,55 @@ TABLE = {
     "one id and index, other arguments": ([[part(0, "x", *A)], [part(0, "x", *B)]], [A, B]),
     "one id, other name": ([[part(0, "x", *A)], [part(0, "x", *WRITE)]], [A, WRITE]),
     "the other call's index, name and id in each delta (Vertex)": (
-        [[part(0, "a", "read", '{"pa')], [part(0, "a", "read", 'th":"a"}')], [part(0, "b", "read", "")],
-         [part(1, "b", "read", '{"path":')], [part(1, "b", "read", '"b"}')], [part(1, "b", "read", "")]],
+        [
+            [part(0, "a", "read", '{"pa')],
+            [part(0, "a", "read", 'th":"a"}')],
+            [part(0, "b", "read", "")],
+            [part(1, "b", "read", '{"path":')],
+            [part(1, "b", "read", '"b"}')],
+            [part(1, "b", "read", "")],
+        ],
         [A, B],
     ),
     "name in each delta, no ids": (
-        [[part(0, None, "read", '{"path"')], [part(0, None, "read", ':"a"}')], [part(0, None, "read", "")]], [A],
+        [[part(0, None, "read", '{"path"')], [part(0, None, "read", ':"a"}')], [part(0, None, "read", "")]],
+        [A],
     ),
     "name in the second delta": ([[part(0, "a")], [part(0, None, *A)], [part(1, "b")], [part(1, None, *B)]], [A, B]),
     "name in the second delta, index 0 on all": (
-        [[part(0, "a")], [part(0, None, *A)], [part(0, "b")], [part(0, None, *B)]], [A, B],
+        [[part(0, "a")], [part(0, None, *A)], [part(0, "b")], [part(0, None, *B)]],
+        [A, B],
     ),
     "id in the second delta": (
-        [[part(0, None, "read", "")], [part(0, "a", None, '{"path":"a"}')],
-         [part(0, None, "read", "")], [part(0, "b", None, '{"path":"b"}')]],
+        [
+            [part(0, None, "read", "")],
+            [part(0, "a", None, '{"path":"a"}')],
+            [part(0, None, "read", "")],
+            [part(0, "b", None, '{"path":"b"}')],
+        ],
         [A, B],
     ),
     "arguments as an object": ([[part(0, "a", "read", {"path": "a"})]], [A]),
     "arguments null, empty, missing": (
-        [[part(0, "a", "now", None)], [part(1, "b", "then", "")], [{"index": 2, "id": "c", "function": {"name": "so"}}]],
+        [
+            [part(0, "a", "now", None)],
+            [part(1, "b", "then", "")],
+            [{"index": 2, "id": "c", "function": {"name": "so"}}],
+        ],
         [("now", "{}"), ("then", "{}"), ("so", "{}")],
     ),
     "an empty name after the first delta (zai)": (
-        [[part(0, "a", "read", "")], [part(0, None, "", '{"path":"a"}')]], [A],
+        [[part(0, "a", "read", "")], [part(0, None, "", '{"path":"a"}')]],
+        [A],
     ),
     "name and arguments without function": ([[{"index": 0, "id": "a", "name": "read", "arguments": A[1]}]], [A]),
     "an empty entry": ([[{}], [part(0, "a", *A)]], [A]),
     "entries that are no objects": ([["x", None, part(0, "a", *A)]], [A]),
     "another id in each delta, no name": (
-        [[part(0, "a", "read", '{"pa')], [part(0, "b", None, 'th":"a"}')]], [A],
+        [[part(0, "a", "read", '{"pa')], [part(0, "b", None, 'th":"a"}')]],
+        [A],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -132,7 +169,9 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
     max_leaves=5,
 )
-one_call = st.tuples(st.sampled_from(["read", "write", "bash"]), st.dictionaries(st.text(max_size=4), values, max_size=3))
+one_call = st.tuples(
+    st.sampled_from(["read", "write", "bash"]), st.dictionaries(st.text(max_size=4), values, max_size=3)
+)
 calls_lists = st.lists(one_call, min_size=1, max_size=4)
 
 
@@ -155,9 +194,16 @@ def rendered(draw: st.DrawFn) -> tuple[list[list[object]], list[tuple[str, str]]
             pieces = ["", *pieces]
         for position, piece in enumerate(pieces):
             first = position == 0
-            shown = {"right": number, "missing": None, "zero": 0, "wrong": max(number - 1, 0) if first else number}[index]
-            call_id = {"first": f"id{number}" if first else None, "each": f"id{number}", "empty": "", "missing": None,
-                       "same": "id" if first else None}[ids]  # fmt: skip
+            shown = {"right": number, "missing": None, "zero": 0, "wrong": max(number - 1, 0) if first else number}[
+                index
+            ]
+            call_id = {
+                "first": f"id{number}" if first else None,
+                "each": f"id{number}",
+                "empty": "",
+                "missing": None,
+                "same": "id" if first else None,
+            }[ids]
             delta = part(shown, call_id, name if first or names == "each" else None, piece)
             if deltas and first and draw(st.booleans()):
                 deltas[-1].append(delta)

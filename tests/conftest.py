@@ -1,0 +1,93 @@
+"""What all tests share: a fake upstream, a gateway in front of it, and both engines to run one test over."""
+
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from app.config import Settings
+from app.engines import wire
+from tests.served import Served
+from tests.upstream import FakeUpstream, upstream_fixture
+
+ENGINES = ("relay", "litellm")
+QUIET = {"GATEWAY_VERBOSE": "0", "GATEWAY_KEEP_ALIVE": "0"}
+NOT_INHERITED = ("_PROXY", "_API_KEY", "_API_BASE", "_BASE_URL", "_CA_BUNDLE")
+
+upstream = pytest.fixture(upstream_fixture)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """LiteLLM imports more on its first calls; what its libraries warn of then is not ours to fail on."""
+    config.addinivalue_line("filterwarnings", r"ignore:::(pydantic|litellm)\b.*")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_developer_environment() -> Iterator[None]:
+    """Keys, addresses and proxies of whoever runs the tests must not take part in them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.upper().endswith(NOT_INHERITED) or name.startswith(("GATEWAY_", "LITELLM_")):
+                patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def litellm_loaded() -> None:
+    """Import LiteLLM once; the warnings of its own import are not ours to fail on."""
+    from app.engines import litellm_sdk
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        litellm_sdk.load()
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """Run the test once over each engine that calls an OpenAI-compatible upstream."""
+    if request.param == "litellm":
+        request.getfixturevalue("litellm_loaded")
+    return str(request.param)
+
+
+def settings_for(providers: Mapping[str, Any], **environ: str) -> Settings:
+    """Make settings of nothing but a model map and these variables."""
+    return Settings.load({**QUIET, **environ}, dotenv=False, opencode={"provider": providers})
+
+
+def provider_at(base_url: str, engine: str, models: Mapping[str, Any] | None = None, **options: Any) -> dict[str, Any]:
+    """Write a provider of an opencode.json."""
+    whole = {"baseURL": base_url, "apiKey": "sk-upstream-0123456789", "engine": engine, **options}
+    return {"options": whole, "models": models or {"some-model": {}}}
+
+
+@pytest.fixture
+def serve(tmp_path: Any) -> Iterator[Callable[..., Served]]:
+    """Start gateways: `serve({"provider id": {…}}, GATEWAY_IDLE_TIMEOUT="1")`; they end with the test."""
+    with ExitStack() as stack:
+
+        def start(providers: Mapping[str, Any], **environ: str) -> Served:
+            environ.setdefault("GATEWAY_DATA_DIR", str(tmp_path / "var"))
+            return stack.enter_context(Served(settings_for(providers, **environ)))
+
+        yield start
+    wire.close_idle()
+
+
+@pytest.fixture
+def client_for(serve: Callable[..., Served], upstream: FakeUpstream) -> Callable[..., Served]:
+    """Start a gateway whose `some-model` is at the fake upstream: `client_for("relay", models={…}, PORT="1")`."""
+
+    def start(engine: str, models: Mapping[str, Any] | None = None, **environ: str) -> Served:
+        return serve({"up": provider_at(upstream.base_url, engine, models)}, **environ)
+
+    return start
+
+
+@pytest.fixture
+def gateway(client_for: Callable[..., Served], engine: str) -> Served:
+    """A gateway with the defaults, over each engine."""
+    return client_for(engine)

@@ -1,0 +1,173 @@
+"""The documents say what the gateway does: examples are run, and settings, routes and commands are all described."""
+
+import json
+import re
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from app import create_app
+from app.cli import main
+from app.config import SETTINGS, Settings
+from app.quirks.registry import all_rules
+from app.utils import jsonc
+from tests.docs_examples import (
+    Example,
+    normalise,
+    other_blocks,
+    read_examples,
+    record,
+    recording,
+    run,
+    settings_of,
+)
+from tests.gateway import ROOT, Gateway
+
+READMES = ("README.md", "README.ko.md")
+DOCUMENTS = (*READMES, "API_SPEC.md", "EXAMPLES.md", "CHANGELOG.md")
+EXAMPLES = [(n, example) for name in DOCUMENTS for n, example in enumerate(read_examples(ROOT / name))]
+NOT_IN_DOTENV = {"GATEWAY_ENV_FILE"}  # it names the file itself
+OTHER_VARIABLES = {"GATEWAY_MOCK_SCRIPT", "GATEWAY_NO_UV", "GATEWAY_RECORD_EXAMPLES"}
+
+UPSTREAM_KEY = "AIza-not-a-real-key-of-a-relay-0000"
+
+
+@pytest.fixture(scope="module")
+def gateway_for(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Gateway]]:
+    """Start one gateway for each set of settings that the examples ask for."""
+    started: dict[str, Gateway] = {}
+    with ExitStack() as stack:
+
+        def begin(**environ: str) -> Gateway:
+            return stack.enter_context(Gateway(tmp_path_factory.mktemp("gateway"), **environ))
+
+        def upstream() -> Gateway:
+            path = tmp_path_factory.mktemp("upstream") / "opencode.json"
+            models = {"gemini-2.5-flash": {}}
+            path.write_text(json.dumps({"provider": {"m": {"options": {"engine": "mock"}, "models": models}}}), "utf-8")
+            return begin(OPENCODE_CONFIG=str(path))
+
+        def gateway_for(directive: str) -> Gateway:
+            if directive not in started:
+                environ = {"OPENCODE_CONFIG": str(ROOT / "opencode.json")} | settings_of(directive)
+                if "relay" in directive.split():
+                    environ |= {"GEMINI_API_BASE": upstream().base_url, "GEMINI_API_KEY": UPSTREAM_KEY}
+                started[directive] = begin(**environ)
+            return started[directive]
+
+        yield gateway_for
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(("position", "example"), EXAMPLES, ids=lambda value: str(value))
+def test_an_example_does_what_it_shows(position: int, example: Example, gateway_for, tmp_path: Path) -> None:
+    if "curl" in example.command.text and not shutil.which("curl"):
+        warnings.warn("curl is missing: THE EXAMPLES OF THE DOCUMENTS ARE NOT RUN", stacklevel=1)
+        pytest.skip("curl is missing: the examples of the documents are not run")
+    shown = run(example, gateway_for(example.gateway), tmp_path)
+    if recording():
+        record(example.path, position, shown)
+    else:
+        assert [normalise(text) for text in shown] == [normalise(block.text) for block in example.shown]
+
+
+# --- completeness ---------------------------------------------------------------------------------------------------
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def table_of_settings(name: str) -> dict[str, str]:
+    """Variable -> default, from the table of a README: | `NAME` | `default` | meaning |."""
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (.*?) \| .+ \|$", read(name), re.MULTILINE)
+    assert len(rows) == len(dict(rows)), "a setting is listed twice"
+    return {variable: default.strip("`") for variable, default in rows}
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_the_table_of_settings_is_the_table_of_the_code(name: str) -> None:
+    expected = {setting.name: setting.default or "–" for setting in SETTINGS}
+    assert table_of_settings(name) == expected
+    assert list(table_of_settings(name)) == list(expected), "same order as in app/config.py"
+
+
+def test_every_setting_is_in_the_example_of_an_env_file() -> None:
+    named = set(re.findall(r"^#?([A-Z_]+)=", read(".env.example"), re.MULTILINE))
+    assert named == {setting.name for setting in SETTINGS} - NOT_IN_DOTENV
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_no_document_names_a_setting_that_does_not_exist(name: str) -> None:
+    known = {setting.name for setting in SETTINGS} | OTHER_VARIABLES
+    assert set(re.findall(r"\bGATEWAY_[A-Z_]+\b", read(name))) <= known
+
+
+def test_every_route_is_described() -> None:
+    app = create_app(Settings.load({"OPENCODE_CONFIG": str(ROOT / "opencode.json")}, dotenv=False))
+    for rule in app.url_map.iter_rules():
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            assert f"`{method} {path}`" in read("API_SPEC.md"), f"{method} {path} is not described"
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_every_command_is_described(name: str) -> None:
+    for command in main.commands:
+        assert f"`python -m app {command}" in read(name)
+
+
+def test_every_repair_is_described() -> None:
+    described = set(re.findall(r"^\| `([a-z_]+\.[a-z_]+)` \|", read("API_SPEC.md"), re.MULTILINE))
+    assert described == {rule.id for rule in all_rules()}
+
+
+def test_the_changelog_begins_with_what_is_not_released() -> None:
+    assert re.findall(r"^## (.*)$", read("CHANGELOG.md"), re.MULTILINE)[0] == "Unreleased"
+
+
+# --- soundness ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_samples_of_json_can_be_read(name: str) -> None:
+    for text in [*other_blocks(ROOT / name, "json"), *other_blocks(ROOT / name, "jsonc")]:
+        value = jsonc.decode(text)
+        if isinstance(value, dict) and "provider" in value:
+            Settings.load({}, dotenv=False, opencode=value)  # raises ConfigError for what is none
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_lead_somewhere(name: str) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", read(name)):
+        path, _, heading = target.partition("#")
+        if "://" in path:
+            continue
+        assert not path or (ROOT / path).exists(), target
+        if heading:
+            assert heading in anchors(path or name), target
+
+
+def anchors(name: str) -> set[str]:
+    """The names that GitHub gives to the headings of a file."""
+    text = re.sub(r"^```.*?^```", "", read(name), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_no_place_of_a_machine_and_no_registry_is_named(name: str) -> None:
+    # An address may name an example, this machine, or a service that the text is about.
+    for host in re.findall(r"https?://([^\s/:\"'`)>,]+)", read(name)):
+        assert re.search(ALLOWED_HOSTS, host), f"{name} names the host {host}"
+    assert not re.search(r"/(work|tmp|home|root|Users)/|[A-Z]:\\Users", read(name))
+
+
+ALLOWED_HOSTS = (
+    r"^(localhost|127\.0\.0\.1|\[::1\]|\$\w+|.*\.?example\.com|.*\.example|opencode\.ai|json-schema\.org|"
+    r"generativelanguage\.googleapis\.com|api\.groq\.com|keepachangelog\.com|docs\.astral\.sh)$"
+)
