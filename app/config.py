@@ -99,6 +99,12 @@ def names(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
+def database_address(value: str) -> str | None:
+    if value and not value.startswith(("postgresql://", "postgres://", "sqlite:///")):
+        raise ValueError("must begin with postgresql:// or sqlite:///")
+    return value or None
+
+
 def folder(value: str) -> Path:
     return ROOT / Path(value).expanduser()
 
@@ -201,6 +207,17 @@ class Settings:
     )
     repairs: Mapping[str, str] = row(
         "GATEWAY_REPAIRS", "", pairs("on", "warn", "off"), "switch single repairs: rule=on|warn|off, …"
+    )
+    database_url: str | None = row(
+        "DATABASE_URL", "", database_address, "postgresql://… shared by several machines; unset: SQLite in the data folder",
+        secret=True,
+    )
+    signature_days: float = row(
+        "GATEWAY_SIGNATURE_DAYS", "30", number(0, 3650, float),
+        "days a thought signature is kept for clients that drop it; 0: not at all",
+    )
+    signature_limit: int = row(
+        "GATEWAY_SIGNATURE_LIMIT", "200000", number(0, 100_000_000), "thought signatures kept at most, the newest ones"
     )
 
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -10,7 +10,7 @@ import pytest
 
 from app.config import Settings
 from app.engines import wire
-from tests.served import Served
+from tests.client import LiveGateway
 from tests.upstream import FakeUpstream, upstream_fixture
 
 ENGINES = ("relay", "litellm")
@@ -65,29 +65,29 @@ def provider_at(base_url: str, engine: str, models: Mapping[str, Any] | None = N
 
 
 @pytest.fixture
-def serve(tmp_path: Any) -> Iterator[Callable[..., Served]]:
+def serve(tmp_path: Any) -> Iterator[Callable[..., LiveGateway]]:
     """Start gateways: `serve({"provider id": {…}}, GATEWAY_IDLE_TIMEOUT="1")`; they end with the test."""
     with ExitStack() as stack:
 
-        def start(providers: Mapping[str, Any], **environ: str) -> Served:
+        def start(providers: Mapping[str, Any], **environ: str) -> LiveGateway:
             environ.setdefault("GATEWAY_DATA_DIR", str(tmp_path / "var"))
-            return stack.enter_context(Served(settings_for(providers, **environ)))
+            return stack.enter_context(LiveGateway(settings_for(providers, **environ)))
 
         yield start
     wire.close_idle()
 
 
 @pytest.fixture
-def client_for(serve: Callable[..., Served], upstream: FakeUpstream) -> Callable[..., Served]:
+def client_for(serve: Callable[..., LiveGateway], upstream: FakeUpstream) -> Callable[..., LiveGateway]:
     """Start a gateway whose `some-model` is at the fake upstream: `client_for("relay", models={…}, PORT="1")`."""
 
-    def start(engine: str, models: Mapping[str, Any] | None = None, **environ: str) -> Served:
+    def start(engine: str, models: Mapping[str, Any] | None = None, **environ: str) -> LiveGateway:
         return serve({"up": provider_at(upstream.base_url, engine, models)}, **environ)
 
     return start
 
 
 @pytest.fixture
-def gateway(client_for: Callable[..., Served], engine: str) -> Served:
+def gateway(client_for: Callable[..., LiveGateway], engine: str) -> LiveGateway:
     """A gateway with the defaults, over each engine."""
     return client_for(engine)

@@ -20,6 +20,8 @@ from tests.gateway import Gateway, clean_environ
 
 RUN = ("bash", "python")
 ADDRESS = "http://127.0.0.1:8000"  # what the documents write for the gateway's address
+# Read at once: tests take all GATEWAY_ variables out of the environment before they run.
+RECORDING = os.environ.get("GATEWAY_RECORD_EXAMPLES") == "1"  # write answers into the documents, compare nothing
 LIMIT = 60.0  # seconds for one command; also the longest wait for a log line
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
 BETWEEN = re.compile(r"\s*(<!-- log -->)?\s*")
@@ -163,11 +165,6 @@ def normalise(text: str) -> str:
     for pattern, instead in CHANGING:
         text = pattern.sub(instead, text)
     return text
-
-
-def recording() -> bool:
-    """Tell whether answers are to be written into the documents instead of compared."""
-    return os.environ.get("GATEWAY_RECORD_EXAMPLES") == "1"
 
 
 def record(path: Path, position: int, shown: list[str]) -> None:

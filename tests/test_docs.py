@@ -16,12 +16,12 @@ from app.config import SETTINGS, Settings
 from app.quirks.registry import all_rules
 from app.utils import jsonc
 from tests.docs_examples import (
+    RECORDING,
     Example,
     normalise,
     other_blocks,
     read_examples,
     record,
-    recording,
     run,
     settings_of,
 )
@@ -69,7 +69,7 @@ def test_an_example_does_what_it_shows(position: int, example: Example, gateway_
         warnings.warn("curl is missing: THE EXAMPLES OF THE DOCUMENTS ARE NOT RUN", stacklevel=1)
         pytest.skip("curl is missing: the examples of the documents are not run")
     shown = run(example, gateway_for(example.gateway), tmp_path)
-    if recording():
+    if RECORDING:
         record(example.path, position, shown)
     else:
         assert [normalise(text) for text in shown] == [normalise(block.text) for block in example.shown]

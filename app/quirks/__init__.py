@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from app.quirks.answer import TurnUnusable, repair, repair_stream
     from app.quirks.parameters import learn, learned_name
     from app.quirks.preparation import facts_for, prepare
+    from app.quirks.registry import read_modes
     from app.quirks.report import Report
     from app.quirks.responses_body import is_responses_body
     from app.quirks.rule import Facts, Rule
@@ -27,6 +28,7 @@ __all__ = [
     "learn",
     "learned_name",
     "prepare",
+    "read_modes",
     "repair",
     "repair_stream",
     "with_dummy_signatures",
@@ -36,6 +38,7 @@ _HOMES = {
     "answer": ("TurnUnusable", "repair", "repair_stream"),
     "parameters": ("learn", "learned_name"),
     "preparation": ("facts_for", "prepare"),
+    "registry": ("read_modes",),
     "report": ("Report",),
     "responses_body": ("is_responses_body",),
     "rule": ("Facts", "Rule"),

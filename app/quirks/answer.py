@@ -7,7 +7,7 @@ apart. No transport, no HTTP, no formatting.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
-from app.quirks import finish, gemini, openai_stream, reasoning, sound_calls, stream_repair, usage
+from app.quirks import errors, finish, gemini, openai_stream, reasoning, sound_calls, stream_repair, usage
 from app.quirks.errors import TurnUnusable, map_upstream_error
 from app.quirks.families import family_of
 from app.quirks.ledger import Ledger, Notes, answer_rule
@@ -172,4 +172,5 @@ RULES = (
     *usage.RULES,
     *reasoning.RULES,
     *gemini.RULES,
+    *errors.RULES,
 )

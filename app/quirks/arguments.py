@@ -1,5 +1,4 @@
-"""The arguments of one tool call in the history, whatever the client made of them -> strings of one JSON object each.
-"""
+"""The arguments of one tool call in the history, whatever a client made of them -> texts of one JSON object each."""
 
 import json
 

@@ -11,7 +11,7 @@ from app.quirks.report import Note
 from app.quirks.rule import Facts, Rule
 from app.quirks.tool_names import family_or_host
 
-# First match in the User-Agent wins. The last row is what S2-style assistants were known by.
+# First match in the User-Agent wins.
 CLIENTS = (
     (re.compile(r"opencode"), "opencode"),
     (re.compile(r"roo|kilo"), "roo"),

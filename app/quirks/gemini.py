@@ -58,7 +58,7 @@ def with_signature(extra: dict | None, signature: str) -> dict:
 
 
 def blocked_prompt(chunk: dict) -> str | None:
-    """A refused prompt has no choice, only `promptFeedback.blockReason`; return that reason."""
+    """A refused prompt has no choice, only `promptFeedback.blockReason`: that reason becomes the answer's finish."""
     for name in ("promptFeedback", "prompt_feedback"):
         feedback = chunk.get(name)
         if isinstance(feedback, dict):
@@ -69,6 +69,6 @@ def blocked_prompt(chunk: dict) -> str | None:
 
 
 RULES = (
-    answer_rule("gemini.signature_place", signature_place, "gemini"),
-    answer_rule("gemini.blocked_prompt", blocked_prompt, "gemini"),
+    answer_rule("gemini.signature_place", signature_place),
+    answer_rule("gemini.blocked_prompt", blocked_prompt),
 )

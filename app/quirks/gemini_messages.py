@@ -8,12 +8,13 @@ from app.quirks.rule import Facts, Rule
 
 FAMILIES = ("gemini",)
 FIELDS = {
-    "system": ("role", "content"),
-    "user": ("role", "content"),
-    "assistant": ("role", "content", "tool_calls", "extra_content"),
-    "tool": ("role", "content", "tool_call_id", "name"),
+    "system": frozenset(("role", "content")),
+    "user": frozenset(("role", "content")),
+    "assistant": frozenset(("role", "content", "tool_calls", "extra_content")),
+    "tool": frozenset(("role", "content", "tool_call_id", "name")),
 }
-CALL_FIELDS = ("id", "type", "function", "extra_content")
+CALL_FIELDS = frozenset(("id", "type", "function", "extra_content"))
+FUNCTION_FIELDS = frozenset(("name", "arguments"))
 ROLES = {"developer": "system", "model": "assistant", "function": "tool"}
 THOUGHT_PARTS = ("thinking", "redacted_thinking", "reasoning")
 EARLIER = "(earlier messages left out)"
@@ -77,7 +78,8 @@ def other_parts(message: dict) -> list[dict]:
 
 
 def order_turns(body: dict, facts: Facts, note: Note) -> None:
-    """"function call turn comes immediately after a user turn or after a function response turn": assistant turns in
+    """Gemini asks that a "function call turn comes immediately after a user turn or after a function response turn":
+    assistant turns in
     a row become one, a history that starts with a call gets a user turn (continue#11164).
     """
     ordered: list[dict] = []
@@ -172,14 +174,15 @@ def name_results(body: dict, facts: Facts, note: Note) -> None:
         for call in message.get("tool_calls") or ():
             names[call.get("id")] = call["function"].get("name") or ""
         if message["role"] == "tool":
-            name = names.get(message.get("tool_call_id"))
+            name = names.get(message.get("tool_call_id"), "")
             if name and message.get("name") != name:
                 note(f"messages[{position}].name", message.get("name"), name)
                 message["name"] = name
 
 
 def fill_empty(body: dict, facts: Facts, note: Note) -> None:
-    """"contents.parts must not be empty": no content beside calls, a blank or nothing elsewhere (cherry-studio#16196,
+    """Empty content is refused, "contents.parts must not be empty": no content beside calls, a blank or nothing
+    elsewhere (cherry-studio#16196,
     langchainjs#9987).
     """
     filled: list[dict] = []
@@ -230,7 +233,8 @@ def merge_users(body: dict, facts: Facts, note: Note) -> None:
 
 
 def need_user_turn(body: dict, facts: Facts, note: Note) -> None:
-    """"contents is not specified": a request of system messages only gets a user turn (vercel/ai#3775, dify-
+    """No user turn is refused, "contents is not specified": a request of system messages only gets a user turn
+    (vercel/ai#3775, dify-
     plugins#2775).
     """
     if not any(message["role"] in ("user", "tool") for message in body["messages"]):
@@ -253,18 +257,16 @@ def strip_fields(body: dict, facts: Facts, note: Note) -> None:
     Setting: options.message_fields lists further fields to leave in.
     """
     extra = facts.options.get("message_fields")
-    more = tuple(extra) if isinstance(extra, (list, tuple)) else ()
-    call_fields = CALL_FIELDS if facts.openai_dialect else (*CALL_FIELDS, "provider_specific_fields")
+    more = frozenset(map(str, extra)) if isinstance(extra, (list, tuple)) else frozenset()
+    call_fields = CALL_FIELDS if facts.openai_dialect else CALL_FIELDS | {"provider_specific_fields"}
     for position, message in enumerate(body["messages"]):
-        known = FIELDS.get(message["role"], FIELDS["user"])
-        for field in [field for field in message if field not in known and field not in more]:
+        for field in message.keys() - FIELDS.get(message["role"], FIELDS["user"]) - more:
             note(f"messages[{position}].{field}", message.pop(field), None)
         for order, call in enumerate(message.get("tool_calls") or ()):
-            where = f"messages[{position}].tool_calls[{order}]"
-            for field in [field for field in call if field not in call_fields]:
-                note(f"{where}.{field}", call.pop(field), None)
-            for field in [field for field in call["function"] if field not in ("name", "arguments")]:
-                note(f"{where}.function.{field}", call["function"].pop(field), None)
+            for field in call.keys() - call_fields:
+                note(f"messages[{position}].tool_calls[{order}].{field}", call.pop(field), None)
+            for field in call["function"].keys() - FUNCTION_FIELDS:
+                note(f"messages[{position}].tool_calls[{order}].function.{field}", call["function"].pop(field), None)
 
 
 EARLY_RULES = (

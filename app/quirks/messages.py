@@ -308,8 +308,9 @@ def drop_null_fields(body: dict, facts: Facts, note: Note) -> None:
     refuse them.
     """
     for position, message in enumerate(body["messages"]):
-        nulls = [field for field, value in message.items() if value is None and field != "content"]
-        for field in nulls:
+        if None not in message.values():
+            continue
+        for field in [field for field, value in message.items() if value is None and field != "content"]:
             del message[field]
             note(f"messages[{position}].{field}", None, None)
 

@@ -1,5 +1,4 @@
-"""What was repaired in one request: knows rules, places and counts; knows neither the log nor the HTTP header's name.
-"""
+"""What was repaired in one request: knows rules, places and counts; knows neither the log nor HTTP headers' names."""
 
 from functools import partial
 from typing import NamedTuple, Protocol
@@ -58,4 +57,4 @@ class Report:
 
     def dropped_header(self) -> str:
         """Format the names of the parameters that were not sent upstream."""
-        return ",".join(self.dropped)
+        return ",".join(dict.fromkeys(self.dropped))  # a second attempt drops them again

@@ -14,6 +14,8 @@ from app.quirks.rule import Facts, Rule
 # LiteLLM (PR #16895) and our own stateless mode write the signature behind the id.
 SEPARATOR = "__thought__"
 DUMMY = "skip_thought_signature_validator"
+PLAIN = frozenset(("id", "type", "function"))
+PLAIN_FUNCTION = frozenset(("name", "arguments"))
 NAMESPACES = ("google", "vertex")
 ENFORCED_SINCE = 3.0
 SIGNATURE_ERROR = re.compile(r"thought[_ ]?signature", re.IGNORECASE)
@@ -39,6 +41,8 @@ def read_signature(call: Mapping) -> str | None:
     """Return the signature that a tool call carries: in `extra_content`, or where LiteLLM and Portkey put it."""
     extra = call.get("extra_content")
     function = call.get("function")
+    if extra is None and call.keys() <= PLAIN and isinstance(function, dict) and function.keys() <= PLAIN_FUNCTION:
+        return None  # the usual case: a client that keeps only what OpenAI knows
     places = [extra.get(name) for name in NAMESPACES] if isinstance(extra, dict) else []
     places += [call.get("provider_specific_fields"), call, function]
     if isinstance(function, dict):

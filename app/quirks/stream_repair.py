@@ -210,7 +210,7 @@ class StreamRepair:
                 memory.legacy = memory.spoke = True
             else:
                 del repaired["function_call"]
-                calls = [*(calls or ()), {"index": 0, "function": legacy}]
+                calls = calls or [{"index": 0, "function": legacy}]
         if not calls or not isinstance(calls, list):
             return
         if self._as_sent:

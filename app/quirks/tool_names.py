@@ -55,11 +55,12 @@ def rename_tools(body: dict, facts: Facts, note: Note) -> None:
     chosen = function_name(body.get("tool_choice"))
     if chosen and not pattern.fullmatch(chosen):
         body["tool_choice"] = with_name(body["tool_choice"], renamed(chosen, facts))
+    sound: set[object] = {""}
     for message in body["messages"]:
         for call in message.get("tool_calls") or ():
-            rename_in(call["function"], pattern, facts)
+            rename_in(call["function"], pattern, facts, sound)
         if message["role"] == "tool":
-            rename_in(message, pattern, facts)
+            rename_in(message, pattern, facts, sound)
 
 
 def function_name(tool: object) -> str:
@@ -73,9 +74,14 @@ def with_name(tool: dict, name: str) -> dict:
     return {**tool, "function": {**tool["function"], "name": name}}
 
 
-def rename_in(holder: dict, pattern: re.Pattern[str], facts: Facts) -> None:
+def rename_in(holder: dict, pattern: re.Pattern[str], facts: Facts, sound: set[object]) -> None:
+    """Rename in the history; `sound` collects the names already found to be good."""
     name = holder.get("name")
-    if isinstance(name, str) and name and not pattern.fullmatch(name):
+    if not isinstance(name, str) or name in sound:
+        return
+    if pattern.fullmatch(name):
+        sound.add(name)
+    else:
         holder["name"] = renamed(name, facts)
 
 
@@ -103,7 +109,9 @@ def unique_tools(body: dict, facts: Facts, note: Note) -> None:
 
 
 def limit_tools(body: dict, facts: Facts, note: Note) -> None:
-    """At most 512 declarations on Gemini (gemini-cli#19083), 128 on Groq; the first stay. Setting: options.max_tools.
+    """At most 512 declarations are taken by Gemini (gemini-cli#19083), 128 by Groq; the first ones stay.
+
+    Setting: options.max_tools.
     """
     tools = body.get("tools")
     own = facts.options.get("max_tools")
@@ -124,5 +132,5 @@ def family_or_host(facts: Facts) -> str:
 RULES = (
     Rule("tool.unique", "request", (), unique_tools),
     Rule("tool.limit", "request", (), limit_tools),
-    Rule("tool.name", "request", (), rename_tools),
+    Rule("tool.long_name", "request", (), rename_tools),
 )

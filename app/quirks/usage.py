@@ -50,7 +50,7 @@ def repair_usage(usage: dict, ledger: Ledger) -> dict:
 def numbers(counts: dict, name: str, value: int, ledger: Ledger) -> None:
     """A count is null, missing, a float or has another vendor's name; agents' schemas ask for whole numbers."""
     before = counts.get(name)
-    if type(before) is not int and ledger.allows("usage.numbers", f"usage.{name}", before, value):
+    if (type(before) is not int or before != value) and ledger.allows("usage.numbers", f"usage.{name}", before, value):
         counts[name] = value
 
 
@@ -70,7 +70,7 @@ def hidden_thinking(counts: dict, ledger: Ledger) -> None:
         return
     if ledger.allows("usage.hidden_thinking", "usage.completion_tokens", completion, total - prompt):
         details = counts.get(DETAILS[1]) or {}
-        told = details.get("reasoning_tokens") or 0
+        told = _count(details, ("reasoning_tokens",))
         counts[DETAILS[1]] = details | {"reasoning_tokens": max(told, total - prompt - completion)}
         counts[COMPLETION[0]] = total - prompt
 
@@ -99,9 +99,17 @@ def _count(usage: dict, names: tuple[str, ...]) -> int:
 def _details(details: object) -> dict:
     if not isinstance(details, dict):
         return {}
-    return {
-        name: int(value) if isinstance(value, float) else value for name, value in details.items() if value is not None
-    }
+    counts: dict = {}
+    for name, value in details.items():
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            counts[name] = _whole(value)
+        elif value is not None and not name.endswith("_tokens"):
+            counts[name] = value
+    return counts
+
+
+def _whole(value: float) -> int:
+    return int(max(min(value, MAX_COUNT), 0)) if value == value else 0
 
 
 RULES = (

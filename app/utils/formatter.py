@@ -17,7 +17,7 @@ def format_completion(answer: Mapping[str, Any], requested: str) -> dict[str, An
 
 
 class ChunkFormatter:
-    """Formats the chunks of one stream: the same id, `created` and model on all of them."""
+    """Formats the chunks of one stream: the same id, `created` and model on all, the role in a first chunk of its own."""
 
     def __init__(self, requested: str) -> None:
         self._requested = requested
@@ -25,20 +25,37 @@ class ChunkFormatter:
 
     def encode(self, chunks: list[dict[str, Any]]) -> bytes:
         """Return `chunks` as server-sent events in one piece."""
-        return sse.encode([self.format(chunk) for chunk in chunks])
+        return sse.encode(self.format(chunks))
 
-    def format(self, chunk: dict[str, Any]) -> dict[str, Any]:
-        """Return `chunk` under the stream's head."""
-        head = self._head or self._begin(chunk)
-        formatted = {**head, "choices": chunk["choices"]}
-        for name in KEPT:
-            if chunk.get(name) is not None:
-                formatted[name] = chunk[name]
+    def format(self, chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return `chunks` under the stream's head."""
+        formatted = []
+        for chunk in chunks:
+            head = self._head or self._begin(chunk)
+            formatted += [{**head, "choices": [opening]} for opening in _openings(chunk["choices"])]
+            whole = {**head, "choices": chunk["choices"]}
+            for name in KEPT:
+                if chunk.get(name) is not None:
+                    whole[name] = chunk[name]
+            formatted.append(whole)
         return formatted
 
     def _begin(self, chunk: Mapping[str, Any]) -> dict[str, Any]:
         self._head = _head(chunk, "chat.completion.chunk", self._requested)
         return self._head
+
+
+def _openings(choices: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Take the role out of each choice's first delta, as OpenAI sends it: with empty content, before anything is said."""
+    openings = []
+    for choice in choices:
+        delta = choice["delta"]
+        if "role" in delta and (len(delta) > 1 or choice["finish_reason"]):
+            rest = {name: value for name, value in delta.items() if name != "role" and value is not None}
+            choice["delta"] = rest
+            opening = {"role": delta["role"], "content": ""}
+            openings.append({"index": choice["index"], "delta": opening, "finish_reason": None})
+    return openings
 
 
 def _head(answer: Mapping[str, Any], kind: str, requested: str) -> dict[str, Any]:

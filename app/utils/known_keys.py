@@ -36,6 +36,7 @@ def _all(settings: "Settings") -> Iterator[str]:
         yield settings.environ.get(name, "")
     yield from _of_address(settings.gemini_api_base)
     yield from _of_address(settings.transformers_url or "")
+    yield from _of_address(settings.database_url or "")
     yield from _within(settings.opencode.providers, "")
 
 

@@ -75,10 +75,10 @@ class TextChunks:
 
     def encode(self, chunks: list[dict[str, Any]]) -> bytes:
         """Return the events of `chunks` in one piece; b"" where none of them says anything."""
-        return sse.encode([chunk for chunk in map(self._convert, chunks) if chunk["choices"] or chunk.get("usage")])
+        converted = map(self._convert, self._format(chunks))
+        return sse.encode([chunk for chunk in converted if chunk["choices"] or chunk.get("usage")])
 
-    def _convert(self, chunk: dict[str, Any]) -> dict[str, Any]:
-        formatted = self._format(chunk)
+    def _convert(self, formatted: dict[str, Any]) -> dict[str, Any]:
         choices = [converted for choice in formatted["choices"] if (converted := self._choice(choice))]
         usage = {"usage": formatted["usage"]} if formatted.get("usage") else {}
         return {**_head(formatted), "choices": choices, **usage}

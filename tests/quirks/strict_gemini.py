@@ -1,4 +1,4 @@
-"""The strictest reading of Gemini's OpenAI-compatible endpoint: what it would refuse in a request, as a list of sentences.
+"""The strictest reading of Gemini's OpenAI-compatible endpoint: what it would refuse in a request, in sentences.
 
 Written from error texts, not from the repairs, and kept simple on purpose: it is what the repairs are measured by.
 """
@@ -7,7 +7,8 @@ import json
 import re
 
 SCHEMA_KEYS = {
-    "type", "format", "description", "nullable", "enum", "items", "properties", "required", "minimum", "maximum", "anyOf"
+    "type", "format", "description", "nullable", "enum", "items", "properties", "required", "minimum", "maximum",
+    "anyOf"
 }  # fmt: skip
 TYPES = {"string", "integer", "number", "boolean", "object", "array"}
 TOP = {
@@ -60,14 +61,18 @@ def schema_refusals(schema: object, path: str) -> list[str]:
         found += [] if len(schema["anyOf"]) > 1 else [f"{path}: union of one"]
         for variant in schema["anyOf"]:
             found += schema_refusals(variant, f"{path}.any_of")
-        return found + [f"{path}: fields beside any_of" for key in schema if key not in ("anyOf", "description", "nullable")]
+        return found + [
+            f"{path}: fields beside any_of" for key in schema if key not in ("anyOf", "description", "nullable")
+        ]
     kind = schema.get("type")
     if not isinstance(kind, str) or kind not in TYPES:
         return [*found, f"{path}: type {kind!r}"]
     found += [f"{path}: enum"] if "enum" in schema and not is_enum(schema) else []
     for bound in ("minimum", "maximum"):
         found += [f"{path}: {bound}"] if bound in schema and not is_bound(schema, bound) else []
-    if schema.get("format") not in {"string": ("enum", "date-time")}.get(kind, ("int32", "int64", "float", "double")) + (None,):
+    if schema.get("format") not in {"string": ("enum", "date-time")}.get(
+        kind, ("int32", "int64", "float", "double")
+    ) + (None,):
         found.append(f"{path}: format {schema['format']}")
     if kind == "array":
         found += schema_refusals(schema.get("items"), f"{path}.items")
@@ -95,7 +100,9 @@ def message_refusals(messages: list[dict]) -> list[str]:
     found = ["contents is not specified"] if not {"user", "tool"} & set(roles) else []
     found += ["system message ignored"] if "system" in roles[1:] else []
     found += ["ends with the assistant"] if roles[-1] == "assistant" else []
-    found += [f"{role} twice in a row" for role, after in zip(roles, roles[1:], strict=False) if role == after != "tool"]
+    found += [
+        f"{role} twice in a row" for role, after in zip(roles, roles[1:], strict=False) if role == after != "tool"
+    ]
     for message in messages:
         found += [f"{message['role']}.{field}" for field in message if field not in FIELDS.get(message["role"], ())]
         found += content_refusals(message)

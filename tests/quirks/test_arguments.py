@@ -46,7 +46,13 @@ def test_a_text_that_nests_too_deep():
     assert json.loads(text)["_raw"].startswith("[[[")
 
 
-@given(st.text() | st.recursive(st.none() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+@given(
+    st.text()
+    | st.recursive(
+        st.none() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
 def test_whatever_comes_is_an_object_afterwards(value):
     texts = read_arguments(value)
     assert texts

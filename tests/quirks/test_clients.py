@@ -32,7 +32,11 @@ def test_clients_are_known_by_their_headers(headers, expected):
 
 
 def test_captured_requests():
-    for name, expected in (("opencode-text", "opencode"), ("cn-parallel-step0", "continue"), ("qwen-chain-step1", "qwen")):
+    for name, expected in (
+        ("opencode-text", "opencode"),
+        ("cn-parallel-step0", "continue"),
+        ("qwen-chain-step1", "qwen"),
+    ):
         captured = json.loads((AGENTS / f"{name}.json").read_text("utf-8"))
         assert detect_client(captured["headers"], captured["body"]) == expected
 
@@ -70,7 +74,11 @@ def test_tools_of_any_shape_become_functions(tool, expected):
 
 @pytest.mark.parametrize("nested", [True, False])
 def test_a_custom_tool_becomes_a_function_of_one_text(nested):
-    about = {"name": "patch", "description": "d", "format": {"type": "grammar", "syntax": "lark", "definition": "start: X"}}
+    about = {
+        "name": "patch",
+        "description": "d",
+        "format": {"type": "grammar", "syntax": "lark", "definition": "start: X"},
+    }
     tool = {"type": "custom", "custom": about} if nested else {"type": "custom", **about}
     body, _ = apply(rules.flat_tools, {"tools": [tool], "tool_choice": {"type": "custom", "custom": {"name": "patch"}}})
     function = body["tools"][0]["function"]
@@ -101,7 +109,11 @@ def test_tool_choice(choice, expected):
 
 @pytest.mark.parametrize(
     ("host", "options", "role"),
-    (("localhost", {}, "system"), ("api.openai.com", {}, "developer"), ("localhost", {"developer_role": "keep"}, "developer")),
+    (
+        ("localhost", {}, "system"),
+        ("api.openai.com", {}, "developer"),
+        ("localhost", {"developer_role": "keep"}, "developer"),
+    ),
 )
 def test_the_developer_role(host, options, role):
     known = facts("some-model", **options)._replace(host=host)
@@ -109,13 +121,18 @@ def test_the_developer_role(host, options, role):
     assert body["messages"][0]["role"] == role
 
 
-@pytest.mark.parametrize(("client", "choice", "expected"), (("cline", "none", "auto"), ("", "none", "none"), ("cline", "required", "required")))
+@pytest.mark.parametrize(
+    ("client", "choice", "expected"),
+    (("cline", "none", "auto"), ("", "none", "none"), ("cline", "required", "required")),
+)
 def test_assistants_that_forbid_their_own_tools(client, choice, expected):
     body = {"tools": [NESTED], "tool_choice": choice}
     assert apply(rules.allow_tools, body, facts()._replace(client=client))[0]["tool_choice"] == expected
 
 
-@pytest.mark.parametrize(("host", "kept"), (("api.openai.com", False), ("api.groq.com", False), ("relay.example", True)))
+@pytest.mark.parametrize(
+    ("host", "kept"), (("api.openai.com", False), ("api.groq.com", False), ("relay.example", True))
+)
 def test_signatures_of_another_model(host, kept):
     call = {"id": "a", "function": {"name": "f"}, "extra_content": {"google": {}}}
     message = {"role": "assistant", "extra_content": {"google": {}}, "tool_calls": [call]}

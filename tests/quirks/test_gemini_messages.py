@@ -60,7 +60,8 @@ CASES = (
     (rules.plain_parts, [assistant([{"type": "refusal", "refusal": "no"}])], [assistant([text("no")])]),
     (rules.plain_parts, [user([{"type": "file", "file": {"file_data": "data:application/pdf;base64,AA"}}])],
      [user([{"type": "image_url", "image_url": {"url": "data:application/pdf;base64,AA"}}])]),
-    (rules.plain_parts, [user([{"type": "file", "file": {"file_id": "f1"}}])], [user([text("[file f1: not available]")])]),
+    (rules.plain_parts, [user([{"type": "file", "file": {"file_id": "f1"}}])],
+     [user([text("[file f1: not available]")])]),
     (rules.plain_parts, [user([text("a"), PICTURE])], None),
     # names of results
     (rules.name_results, [assistant("", "f"), result("f")], [assistant("", "f"), result("f", name="f")]),
@@ -129,10 +130,14 @@ def test_fields_that_the_endpoint_does_not_know_are_stripped():
     history[1]["tool_calls"][0]["function"]["thought_signature"] = "s"
     body, places = apply(rules.strip_fields, {"messages": history})
     assert [sorted(message) for message in body["messages"]] == [
-        ["content", "role"], ["content", "extra_content", "role", "tool_calls"], ["content", "name", "role", "tool_call_id"],
+        ["content", "role"], ["content", "extra_content", "role", "tool_calls"],
+         ["content", "name", "role", "tool_call_id"],
     ]  # fmt: skip
     call = body["messages"][1]["tool_calls"][0]
-    assert sorted(call) == ["extra_content", "function", "id", "type"] and sorted(call["function"]) == ["arguments", "name"]
+    assert sorted(call) == ["extra_content", "function", "id", "type"] and sorted(call["function"]) == [
+        "arguments",
+        "name",
+    ]
     assert len(places) == 8
     kept, _ = apply(rules.strip_fields, {"messages": history[:1]}, facts(message_fields=["name"]))
     assert kept["messages"][0]["name"] == "bob"

@@ -42,7 +42,8 @@ def plain(schema: object, **subset) -> dict:
         ({"enum": [True, False]}, {"type": "boolean", "description": "(one of: true, false)"}),
         ({"enum": "junk"}, STRING),
         # texts
-        ({"type": "string", "pattern": "^a", "minLength": 1}, {"type": "string", "description": '(pattern: "^a"; minLength: 1)'}),
+        ({"type": "string", "pattern": "^a", "minLength": 1},
+         {"type": "string", "description": '(pattern: "^a"; minLength: 1)'}),
         ({"type": "string", "format": "date-time"}, {"type": "string", "format": "date-time"}),
         ({"type": "string", "format": "uri"}, {"type": "string", "description": "(format: uri)"}),
         # types
@@ -70,21 +71,25 @@ def plain(schema: object, **subset) -> dict:
         ({"type": "object", "properties": {"a": STRING}, "additionalProperties": False, "required": ["z"]},
          {"type": "object", "properties": {"a": STRING}}),
         # unions
-        ({"anyOf": [STRING, {"type": "null"}], "description": "d"}, {"type": "string", "nullable": True, "description": "d"}),
-        ({"oneOf": [STRING, {"type": "array", "items": STRING}]}, {"anyOf": [STRING, {"type": "array", "items": STRING}]}),
+        ({"anyOf": [STRING, {"type": "null"}], "description": "d"},
+         {"type": "string", "nullable": True, "description": "d"}),
+        ({"oneOf": [STRING, {"type": "array", "items": STRING}]},
+         {"anyOf": [STRING, {"type": "array", "items": STRING}]}),
         ({"oneOf": [{"const": "a", "description": "x"}, {"const": "b"}]},
          {"type": "string", "enum": ["a", "b"], "description": "a: x"}),
         ({"anyOf": [{"anyOf": [STRING, {"type": "integer"}]}, {"type": "boolean"}]},
          {"anyOf": [STRING, {"type": "integer"}, {"type": "boolean"}]}),
         ({"type": "object", "properties": {"a": STRING}, "anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
          {"type": "object", "properties": {"a": STRING}}),
-        ({"type": "object", "properties": {"a": STRING}, "anyOf": [{"properties": {"b": STRING}}, {"properties": {"c": STRING}}]},
+        ({"type": "object", "properties": {"a": STRING},
+         "anyOf": [{"properties": {"b": STRING}}, {"properties": {"c": STRING}}]},
          {"anyOf": [{"type": "object", "properties": {"a": STRING, "b": STRING}},
                     {"type": "object", "properties": {"a": STRING, "c": STRING}}]}),
         ({"anyOf": []}, STRING),
         ({"not": {"type": "string"}, "if": {}, "then": {}, "else": {}}, STRING),
         # allOf
-        ({"allOf": [{"properties": {"a": STRING}, "required": ["a"]}, {"properties": {"b": STRING}, "required": ["b"]}]},
+        ({"allOf": [{"properties": {"a": STRING}, "required": ["a"]},
+         {"properties": {"b": STRING}, "required": ["b"]}]},
          {"type": "object", "properties": {"a": STRING, "b": STRING}, "required": ["b", "a"]}),
         ({"allOf": [{"type": "string", "description": "inner"}], "description": "outer"},
          {"type": "string", "description": "outer"}),
@@ -105,7 +110,11 @@ NAMES = ["pattern", "format", "title", "default", "properties", "items", "$ref",
 
 
 def test_a_parameter_may_bear_the_name_of_any_keyword():
-    schema = {"type": "object", "properties": {name: {"type": "string", "title": "x"} for name in NAMES}, "required": NAMES}
+    schema = {
+        "type": "object",
+        "properties": {name: {"type": "string", "title": "x"} for name in NAMES},
+        "required": NAMES,
+    }
     assert plain(schema) == {"type": "object", "properties": {name: STRING for name in NAMES}, "required": NAMES}
 
 
@@ -117,7 +126,11 @@ def test_a_parameter_may_bear_the_name_of_any_keyword():
         ({"unions": "first"}, {"type": ["string", "integer"]}, {"type": "string", "description": "(or: integer)"}),
         ({"empty_object": "string"}, {"type": "object", "description": "d"}, {"type": "string", "description": "d"}),
         ({"empty_object": "keep"}, {"type": "object"}, {"type": "object", "properties": {}}),
-        ({"drop": frozenset({"minimum", "nullable"})}, {"type": ["integer", "null"], "minimum": 1}, {"type": "integer"}),
+        (
+            {"drop": frozenset({"minimum", "nullable"})},
+            {"type": ["integer", "null"], "minimum": 1},
+            {"type": "integer"},
+        ),
     ),
 )
 def test_what_an_upstream_takes_can_be_set(options, schema, expected):
@@ -160,7 +173,9 @@ def test_unions_that_multiply_end_early():
     assert time.perf_counter() - started < 2
 
 
-KEYWORDS = st.sampled_from(NAMES + ["oneOf", "allOf", "exclusiveMinimum", "maximum", "prefixItems", "not", "uniqueItems"])
+KEYWORDS = st.sampled_from(
+    NAMES + ["oneOf", "allOf", "exclusiveMinimum", "maximum", "prefixItems", "not", "uniqueItems"]
+)
 TYPE_NAMES = st.sampled_from(["string", "integer", "number", "boolean", "object", "array", "null", "any", "File"])
 
 

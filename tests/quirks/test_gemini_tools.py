@@ -53,15 +53,23 @@ def test_tools_nested_very_deep_end_somewhere():
 
 
 def test_an_upstreams_options_and_what_it_refused():
-    subset = subset_for(facts(schema_keep=["pattern"], schema_unions="FIRST")._replace(learned=frozenset({"tools:nullable", "x"})))
+    subset = subset_for(
+        facts(schema_keep=["pattern"], schema_unions="FIRST")._replace(learned=frozenset({"tools:nullable", "x"}))
+    )
     assert (subset.keep, subset.drop, subset.unions) == ({"pattern"}, {"nullable"}, "first")
     assert subset_for(facts()._replace(learned=frozenset({"tools:any_of"}))).unions == "first"
 
 
 def test_response_schemas_are_rewritten():
-    given = {"type": "json_schema", "json_schema": {"name": "n", "strict": True, "schema": {**PARAMETERS, "additionalProperties": False}}}
+    given = {
+        "type": "json_schema",
+        "json_schema": {"name": "n", "strict": True, "schema": {**PARAMETERS, "additionalProperties": False}},
+    }
     body, places = apply(plain_response_schema, {"response_format": given})
-    assert body["response_format"] == {"type": "json_schema", "json_schema": {"name": "n", "strict": True, "schema": PLAIN}}
+    assert body["response_format"] == {
+        "type": "json_schema",
+        "json_schema": {"name": "n", "strict": True, "schema": PLAIN},
+    }
     assert places == ["response_format.json_schema.schema"]
     free = {"type": "json_schema", "json_schema": {"schema": {"type": "object"}}}
     assert apply(plain_response_schema, {"response_format": free})[0]["response_format"] == {"type": "json_object"}
@@ -75,7 +83,11 @@ def test_response_schemas_are_rewritten():
 )
 def test_json_beside_tools(model, options, kept):
     given = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}
-    request = {"tools": [tool(PLAIN)], "response_format": given, "messages": [{"role": "system", "content": "Be brief."}]}
+    request = {
+        "tools": [tool(PLAIN)],
+        "response_format": given,
+        "messages": [{"role": "system", "content": "Be brief."}],
+    }
     body, places = apply(json_beside_tools, request, facts(model, **options))
     assert ("response_format" in body) is kept
     assert kept or '{"type":"object"}' in body["messages"][0]["content"].removeprefix("Be brief.\n\n")
@@ -83,6 +95,10 @@ def test_json_beside_tools(model, options, kept):
 
 
 def test_json_beside_tools_without_a_system_message():
-    request = {"tools": [tool(PLAIN)], "response_format": {"type": "json_object"}, "messages": [{"role": "user", "content": "x"}]}
+    request = {
+        "tools": [tool(PLAIN)],
+        "response_format": {"type": "json_object"},
+        "messages": [{"role": "user", "content": "x"}],
+    }
     body, _ = apply(json_beside_tools, request, facts("gemini-2.5-flash"))
     assert [message["role"] for message in body["messages"]] == ["system", "user"]

@@ -23,7 +23,10 @@ def result(identifier: object, content: object = "done") -> dict:
 
 
 def test_the_copy_is_private():
-    body = {"model": "m", "messages": [{"role": "user", "content": [{"type": "text", "text": "a"}]}, assistant(call("a"))]}
+    body = {
+        "model": "m",
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "a"}]}, assistant(call("a"))],
+    }
     before = copy.deepcopy(body)
     made = private_copy(body, Notes())
     made["messages"][0]["content"][0]["text"] = "changed"
@@ -37,7 +40,8 @@ def test_the_copy_is_private():
     (
         ("hello", {"role": "user", "content": "hello"}),
         ({"content": "x"}, {"role": "user", "content": "x"}),
-        ({"role": "user", "content": {"type": "text", "text": "x"}}, {"role": "user", "content": [{"type": "text", "text": "x"}]}),
+        ({"role": "user", "content": {"type": "text", "text": "x"}},
+         {"role": "user", "content": [{"type": "text", "text": "x"}]}),
         ({"role": "user", "content": ["x", None]},
          {"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "text", "text": ""}]}),
         ({"role": "user", "content": 7}, {"role": "user", "content": "7"}),
@@ -97,7 +101,9 @@ def test_types_names_and_indexes_of_calls():
 
 
 def test_glued_arguments_become_two_calls():
-    body, _ = apply(rules.repair_arguments, {"messages": [assistant(call("a", "w", '{"p":1}{"p":2}'), call("b", "w", {"p": 3}))]})
+    body, _ = apply(
+        rules.repair_arguments, {"messages": [assistant(call("a", "w", '{"p":1}{"p":2}'), call("b", "w", {"p": 3}))]}
+    )
     calls = body["messages"][0]["tool_calls"]
     assert [one["function"]["arguments"] for one in calls] == ['{"p":1}', '{"p":2}', '{"p":3}']
     assert len({one["id"] for one in calls}) == 3
@@ -150,7 +156,8 @@ def test_results_without_a_call_can_be_dropped():
         ({"type": "input_text", "text": "x"}, {"type": "text", "text": "x"}),
         ({"type": "input_image", "image_url": "data:jpg;base64,AA", "detail": "low"},
          {"type": "image_url", "image_url": {"url": "data:image/jpeg;base64,AA", "detail": "low"}}),
-        ({"type": "image_url", "image_url": "http://x/y.png"}, {"type": "image_url", "image_url": {"url": "http://x/y.png"}}),
+        ({"type": "image_url", "image_url": "http://x/y.png"},
+         {"type": "image_url", "image_url": {"url": "http://x/y.png"}}),
         ({"type": "image_url", "image_url": {"url": "data:png;base64,AA"}},
          {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}),
         ({"type": "text", "text": None}, {"type": "text", "text": ""}),
@@ -166,11 +173,16 @@ def test_content_parts(part, expected):
 
 def test_null_fields_go_but_null_content_stays():
     message = {"role": "assistant", "content": None, "refusal": None, "audio": None, "function_call": None}
-    assert apply(rules.drop_null_fields, {"messages": [message]})[0]["messages"] == [{"role": "assistant", "content": None}]
+    assert apply(rules.drop_null_fields, {"messages": [message]})[0]["messages"] == [
+        {"role": "assistant", "content": None}
+    ]
 
 
 def test_half_surrogates_become_replacement_characters_everywhere():
-    dirty = {"messages": [{"role": "user", "content": [{"type": "text", "text": "a\ud83d한"}]}], "tools": [{"x\ud800": 1}]}
+    dirty = {
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "a\ud83d한"}]}],
+        "tools": [{"x\ud800": 1}],
+    }
     body, places = apply(rules.replace_surrogates, dirty)
     assert body["messages"][0]["content"][0]["text"] == "a\ufffd한"
     assert places == ["messages", "tools"]

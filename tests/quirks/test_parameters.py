@@ -14,11 +14,12 @@ GOOGLE = 'Invalid JSON payload received. Unknown name "{}"{}: Cannot find field.
         (GOOGLE.format("store", "") + "\n" + GOOGLE.format("top_k", ""), ["store", "top_k"]),
         ('[{"error": {"message": "' + GOOGLE.format("store", "").replace('"', '\\"') + '"}}]', ["store"]),
         (GOOGLE.format("$schema", " at 'tools[0].function_declarations[3].parameters'"), ["tools:$schema"]),
-        (GOOGLE.format("nullable", " at 'tools[0].function_declarations[0].parameters.properties[1].value'"), ["tools:nullable"]),
+        (GOOGLE.format("nullable", " at 'tools[0].function_declarations[0].parameters.properties[1].value'"),
+         ["tools:nullable"]),
         (GOOGLE.format("refusal", " at 'messages[2]'"), ["messages:refusal"]),
         (GOOGLE.format("stop_token", " at 'generation_config'"), ["response_format:stop_token"]),
         # known, but of another shape: not to be removed
-        ('Unknown name "type" at \'tools[0].function_declarations[7].parameters\': Proto field is not repeating, cannot start list.', []),
+        ('Unknown name "type" at \'tools[0].function_declarations[7].parameters\': Proto field is not repeating.', []),
         ('Unknown name "maximum" at \'tools[0].x\': Proto field is not repeating, cannot start list.', []),
         (GOOGLE.format("messages", ""), []),
         (GOOGLE.format("name", " at 'tools[0].function_declarations[0]'"), []),
@@ -26,7 +27,8 @@ GOOGLE = 'Invalid JSON payload received. Unknown name "{}"{}: Cannot find field.
         ("Unknown parameter: 'reasoning'.", ["reasoning"]),
         ("Unknown parameter: 'messages[1].tool_calls[0].extra_content'.", ["messages:extra_content"]),
         ("Unsupported parameter: 'max_tokens' is not supported with this model.", ["max_tokens"]),
-        ("'messages.2' : for 'role:assistant' the following must be satisfied[('messages.2' : property 'reasoning_content' is unsupported)]",
+        ("'messages.2' : for 'role:assistant' the following must be satisfied[('messages.2' : "
+         "property 'reasoning_content' is unsupported)]",
          ["messages:reasoning_content"]),
         ("property 'store' is unsupported", ["store"]),
         ("Request contains an invalid argument.", []),
@@ -65,7 +67,10 @@ def test_what_was_learned_is_left_out_where_it_was_refused():
             {"role": "assistant", "tool_calls": [{"id": "a", "function": {"name": "f"}}]},
         ],
         "tools": [
-            {"type": "function", "function": {"name": "f", "parameters": {"properties": {"pattern": {"type": "string"}}}}}
+            {
+                "type": "function",
+                "function": {"name": "f", "parameters": {"properties": {"pattern": {"type": "string"}}}},
+            }
         ],
     }
     assert known.dropped == ["seed"] and len(places) == 6

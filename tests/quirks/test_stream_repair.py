@@ -15,7 +15,7 @@ from tests.quirks.answers import BODY, HEAD, USAGE, FakeCall, FakeTarget, calls,
 
 STOP = delta(finish="stop")
 NAMES = ["content", "text", "function", "name", "arguments", "id", "index", "google", "thought", "extra_content",
-         "usage", "prompt_tokens", "total_tokens", "completion_tokens_details", "message", "custom", "input"]  # fmt: skip
+         "usage", "prompt_tokens", "total_tokens", "completion_tokens_details", "custom", "input"]  # fmt: skip
 DELTA_NAMES = ["content", "role", "tool_calls", "function_call", "reasoning", "reasoning_content", "extra_content",
                "refusal", "audio", "provider_specific_fields"]  # fmt: skip
 

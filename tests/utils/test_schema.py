@@ -28,7 +28,10 @@ def upper(schema: dict) -> dict:
         ({"enum": [{"title": "x"}]}, {"enum": [{"title": "x"}], "seen": True}),
         ({"default": {"title": "x"}}, {"default": {"title": "x"}, "seen": True}),
         ({"required": ["title"]}, {"required": ["title"], "seen": True}),
-        ({"anyOf": [{"title": 1}], "not": {"title": 1}}, {"anyOf": [{"seen": True}], "not": {"seen": True}, "seen": True}),
+        (
+            {"anyOf": [{"title": 1}], "not": {"title": 1}},
+            {"anyOf": [{"seen": True}], "not": {"seen": True}, "seen": True},
+        ),
         ({"$defs": {"title": {"title": 1}}}, {"$defs": {"title": {"seen": True}}, "seen": True}),
         ({"properties": ["junk"]}, {"properties": ["junk"], "seen": True}),
     ),
@@ -81,7 +84,8 @@ def test_references_are_resolved_in_the_document(ref, expected):
             {"type": "string", "description": "mine"},
         ),
         (
-            {"properties": {"$ref": {"type": "string"}, "x": {"$ref": "#/definitions/A"}}, "definitions": {"A": {"type": "integer"}}},
+            {"properties": {"$ref": {"type": "string"}, "x": {"$ref": "#/definitions/A"}},
+             "definitions": {"A": {"type": "integer"}}},
             {"properties": {"$ref": {"type": "string"}, "x": {"type": "integer"}}},
         ),
         ({"$ref": "#/$defs/A", "$defs": {"A": {"$ref": "#/$defs/B"}, "B": {"$ref": "#/$defs/A"}}},
@@ -133,8 +137,12 @@ def test_depth_is_bounded(keyword):
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["$ref", "$defs", "properties", "items", "anyOf", "a", "type"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["$ref", "$defs", "properties", "items", "anyOf", "a", "type"]), inner, max_size=4
+        )
+    ),
     max_leaves=20,
 )
 
