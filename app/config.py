@@ -220,6 +220,8 @@ class Settings:
         "GATEWAY_SIGNATURE_LIMIT", "200000", number(0, 100_000_000), "thought signatures kept at most, the newest ones"
     )
 
+    mock_script: str | None = row("GATEWAY_MOCK_SCRIPT", "", text, "scenario file for the mock model")
+
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     opencode: OpencodeConfig = field(default_factory=lambda: OpencodeConfig(data={}), repr=False)
     cache: dict[object, Any] = field(default_factory=dict, init=False, repr=False)  # belongs to model_resolver

@@ -12,6 +12,7 @@ from app import quirks
 from app.call import UpstreamCall
 from app.engines import engine_for
 from app.errors import GatewayError, UpstreamError
+from app.quirks.answer import asked_again
 from app.quirks.errors import TurnUnusable, map_upstream_error
 from app.quirks.report import Report
 from app.utils.defaults import with_defaults
@@ -46,8 +47,9 @@ class Turn:
 
     def __post_init__(self) -> None:
         self._engine = engine_for(self.target.engine_name)
-        self._tried: set[str] = set()
+        self._tried: dict[str, UpstreamError] = {}
         self._dummies = False
+        self._modes = quirks.read_modes(self.settings, self.target.options)
 
     def complete(self) -> dict[str, Any]:
         """Return the whole answer, repaired. Raises errors of the gateway's tree."""
@@ -76,7 +78,10 @@ class Turn:
     def _attempt(self) -> Iterator[list[dict[str, Any]]]:
         sent = self._prepare()
         batches = self._engine.stream(sent, self.target, self.call)
-        how = self._how() | {"hold": self.settings.hold_tool_calls, "on_truncated": self.settings.on_truncated}
+        options = self.body.get("stream_options")
+        usage = bool(isinstance(options, dict) and options.get("include_usage"))
+        how = self._how() | {"hold": self.settings.hold_tool_calls, "on_truncated": self.settings.on_truncated,
+                             "include_usage": usage}
         repaired = quirks.repair_stream(batches, sent, self.target, self.report, self.call, **how)
         try:
             yield from repaired
@@ -86,6 +91,9 @@ class Turn:
                     close()
 
     def _prepare(self) -> dict[str, Any]:
+        self.report.restart()
+        for reason, error in self._tried.items():
+            asked_again(self.report.note, error, reason)
         whole, defaulted = with_defaults(self.body, self.target, self.settings)
         learned = _learned.get(self._upstream(), ())
         prepared = quirks.prepare(whole, self.target, self.report, settings=self.settings, learned=learned,
@@ -97,7 +105,7 @@ class Turn:
         return prepared
 
     def _how(self) -> dict[str, Any]:
-        return {"modes": self.settings.repairs, "last_attempt": "unusable" in self._tried,
+        return {"modes": self._modes, "last_attempt": "unusable" in self._tried,
                 "on_signature": self.signatures.put if self.signatures is not None else None}
 
     def _recover(self, error: UpstreamError) -> None:
@@ -105,8 +113,7 @@ class Turn:
         reason = self._reason(error)
         if self.call.cancel.cancelled or reason is None or reason in self._tried or len(self._tried) >= ATTEMPTS - 1:
             raise as_client_error(error) from error
-        self._tried.add(reason)
-        self.report.note("turn.retry", "turn", str(error), reason)
+        self._tried[reason] = error
 
     def _reason(self, error: UpstreamError) -> str | None:
         if isinstance(error, TurnUnusable):

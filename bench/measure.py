@@ -94,7 +94,7 @@ def row_of(name: str, outcome: Outcome, cpu: float, server: Server) -> Row:
         outcome.p50,
         outcome.p99,
         server.memory_mb(),
-        errors=tuple(outcome.errors),
+        errors=(*outcome.errors, server.last_traceback()) if outcome.bad else (),
     )
 
 
@@ -117,7 +117,7 @@ def measure_stream(
     chunk = max(0.0, (each_long - each_short) / (many - few))
     row.cpu_ms, row.chunk_us = (each_short - few * chunk) * 1000, chunk * 1_000_000
     row.requests, row.bad = short.good + long.good, short.bad + long.bad
-    row.errors = (*short.errors, *long.errors)[:3]
+    row.errors = (*short.errors, *long.errors, server.last_traceback()) if row.bad else ()
     return row
 
 

@@ -44,11 +44,17 @@ class Server:
     master: int
     worker: int
     started_ms: float  # exec to the first 200
+    log: Path
 
     def cpu_seconds(self) -> float:
         """User and system time of the worker so far, threads that ended included."""
         words = Path(f"/proc/{self.worker}/stat").read_text().rpartition(")")[2].split()
         return (int(words[11]) + int(words[12])) / TICKS
+
+    def last_traceback(self) -> str:
+        """Give the end of its log from the last traceback on, if there is one."""
+        _, found, text = self.log.read_text("utf-8", "replace").rpartition("Traceback (most recent call last)")
+        return (found + text)[:3000] if found else ""
 
     def memory_mb(self) -> float:
         """Resident memory of the worker now."""
@@ -106,7 +112,7 @@ def gunicorn(
         worker = worker_of(process.pid)
         for task in Path(f"/proc/{worker}/task").iterdir():
             pin(int(task.name), server=True)
-        yield Server(name, port, process.pid, worker, seconds * 1000)
+        yield Server(name, port, process.pid, worker, seconds * 1000, log)
     finally:
         end(process)
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-FOLDER = Path(os.environ.get("OPENAI_SCHEMAS", Path(__file__).resolve().parents[2] / "shared/data/public/openai_schemas"))
+BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data" / "public"
+FOLDER = Path(os.environ.get("OPENAI_SCHEMAS", BESIDE / "openai_schemas"))
 
 
 @cache

@@ -14,7 +14,7 @@ class BodyDecoder:
     """Turn the raw bytes behind an answer's head, cut anywhere, into the body's. `complete` says that it is at its end."""
 
     def __init__(self, headers: Mapping[str, str], status: int) -> None:
-        """`headers` is a mapping whose `get` ignores case. Raises HTTPException for a length that is no number."""
+        """`headers` has lower-case names. Raises HTTPException for a length that is no number."""
         self.complete = status in (204, 304)
         self._chunks = Dechunker() if "chunked" in (headers.get("transfer-encoding") or "").lower() else None
         length = None if self._chunks else headers.get("content-length")

@@ -7,6 +7,7 @@ import gc
 import os
 import threading
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from typing import Any
 
 from app.call import UpstreamCall
@@ -21,6 +22,7 @@ TRANSLATED = frozenset(
     frequency_penalty logit_bias user response_format seed logprobs top_logprobs parallel_tool_calls reasoning_effort
     stream_options functions function_call modalities prediction audio service_tier web_search_options""".split()
 )
+UNSENT = [{"role": "user", "content": "."}]
 NEVER_READ = 10**9  # "the model is repeating the same chunk": four spaces 100 times are no fault
 
 _lock = threading.Lock()
@@ -92,14 +94,17 @@ def stream(body: dict[str, Any], target: Target, call: UpstreamCall) -> Iterator
 
 
 def _tapped_arguments(body: Mapping[str, Any], target: Target, call: UpstreamCall) -> dict[str, Any]:
-    """Everything goes through `extra_body`, which LiteLLM merges over its own: no field is dropped or renamed."""
+    """Everything goes through `extra_body`, which LiteLLM merges over its own: no field is dropped or renamed.
+
+    The messages given beside it are replaced by those in it; LiteLLM would walk through 60 KB of them several times.
+    """
     exact = {"stream": False} | dict(body)
-    return {"model": f"openai/{target.model}", "custom_llm_provider": "openai", "messages": body["messages"],
+    return {"model": f"openai/{target.model}", "custom_llm_provider": "openai", "messages": UNSENT,
             "extra_body": exact} | _common_arguments(target, call) | {"api_base": _api_base(target)}
 
 
 def _translated_arguments(body: Mapping[str, Any], target: Target, call: UpstreamCall) -> dict[str, Any]:
-    known = {name: value for name, value in body.items() if name in TRANSLATED}
+    known = deepcopy({name: value for name, value in body.items() if name in TRANSLATED})  # LiteLLM writes into them
     others = {name: value for name, value in body.items() if name not in TRANSLATED and name != "stream"}
     arguments = known | {"model": target.litellm_model} | _common_arguments(target, call)
     if target.base_url:

@@ -6,7 +6,6 @@ provider (or of one model, under `gateway`) in opencode.json: `delay` (seconds b
 """
 
 import json
-import os
 import re
 import secrets
 import time
@@ -125,7 +124,7 @@ def scripted_error(step: Step) -> UpstreamError:
 
 def scenario_for(target: "Target") -> Scenario | None:
     """Return the scenario that the configuration names, None without one. Raises ConfigError when it is bad."""
-    named = target.options.get("script") or os.environ.get("GATEWAY_MOCK_SCRIPT")
+    named = target.options.get("script")
     if not named:
         return None
     try:

@@ -30,37 +30,25 @@ class Route(NamedTuple):
         return f"{self.host}:{self.port}"
 
 
-def route(url: str) -> tuple[Route, str]:
-    """Split `url` into how it is reached and the request target. Raises ConfigError for what is no http(s) URL."""
-    path, host = _split(url)
-    return host._replace(proxy=_proxy_for(host.scheme, host.host)), path if host.scheme == "https" else _target(url, path)
-
-
 @cache
-def _split(url: str) -> tuple[str, Route]:
+def route(url: str) -> tuple[Route, str]:
+    """Split `url` into how it is reached and the request target. The environment's proxies are read once per URL.
+
+    Raises ConfigError for what is no http(s) URL.
+    """
     parts = parse_url(url)
     if parts.scheme not in ("http", "https") or not parts.host:
         raise ConfigError("An upstream's baseURL must begin with http:// or https:// and name a host.", param="baseURL")
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    return parts.request_uri, Route(parts.scheme, parts.host.strip("[]"), port, None)
-
-
-def _target(url: str, path: str) -> str:
-    """A plain-http proxy wants the whole URL as the request target (RFC 9112 section 3.2.2)."""
-    host = _split(url)[1]
-    return url if _proxy_for(host.scheme, host.host) else path
+    host = parts.host.strip("[]")
+    proxy = _proxy_for(parts.scheme, host)
+    # A plain-http proxy wants the whole URL as the request target (RFC 9112 section 3.2.2).
+    target = url if proxy and parts.scheme == "http" else parts.request_uri
+    return Route(parts.scheme, host, port, proxy), target
 
 
 def _proxy_for(scheme: str, host: str) -> str | None:
     """Return the proxy that HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY ask for."""
-    return _proxy(scheme, host, tuple(os.environ.get(name) for name in _PROXY_NAMES))
-
-
-_PROXY_NAMES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy")
-
-
-@cache
-def _proxy(scheme: str, host: str, environment: tuple[str | None, ...]) -> str | None:
     proxies = urllib.request.getproxies()
     proxy = proxies.get(scheme) or proxies.get("all")
     if not proxy or urllib.request.proxy_bypass(host):

@@ -25,6 +25,7 @@ def read_answer(exchange: Exchange, call: UpstreamCall) -> dict[str, Any]:
     if raw.lstrip()[:5] in (b"data:", b"event") or raw.startswith(b":"):
         decoder = sse.Decoder()
         payloads = decoder.feed(raw) + decoder.flush()
+        call.saw_done = any(payload.strip() == sse.DONE for payload in payloads)
         return {"chunks": [value for payload in payloads if payload.strip() != sse.DONE for value in _parse(payload)]}
     try:
         answer = sse.parse(raw)[0]

@@ -156,7 +156,7 @@ class Exchange:
 
     def _read_head(self, connection: HTTPConnection) -> None:
         self.response = response = http.client.HTTPConnection.getresponse(connection)
-        self._body = BodyDecoder(response.headers, response.status)
+        self._body = BodyDecoder(dict((name.lower(), value) for name, value in response.headers.items()), response.status)
         if self._socket is not None and not self._body.complete:
             self._early = self._take_early(response, self._socket)
             self._socket.settimeout(self._call.timeouts.idle)

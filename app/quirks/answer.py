@@ -4,9 +4,10 @@ A whole answer goes through the same machine as a stream, as one synthetic chunk
 apart. No transport, no HTTP, no formatting.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
+from app.errors import UpstreamError
 from app.quirks import errors, finish, gemini, openai_stream, reasoning, sound_calls, stream_repair, usage
 from app.quirks.errors import TurnUnusable, map_upstream_error
 from app.quirks.families import family_of
@@ -56,35 +57,59 @@ def repair(
     if not isinstance(answer, dict):
         raise map_upstream_error(None, {}, answer)
     conduct = _conduct(target, last_attempt=last_attempt, on_signature=on_signature, streamed=False)
-    machine = StreamRepair(body, report.renames, Ledger(report, modes), conduct)
+    ledger = Ledger(report, modes)
+    machine = StreamRepair(body, report.renames, ledger, conduct)
+    if isinstance(answer.get("chunks"), list):
+        return _collect_stream(answer["chunks"], machine, ledger, bool(getattr(call, "saw_done", True)))
     chunk, given = _as_chunk(answer)
     return _collect(answer, given, [*machine.feed(chunk), *machine.end(done=True)])
+
+
+def _collect_stream(chunks: list[Any], machine: StreamRepair, ledger: Ledger, done: bool) -> dict[str, Any]:
+    """Put an answer together that came as a stream although a whole one was asked for."""
+    streamed_anyway(ledger, len(chunks))
+    repaired = [made for chunk in chunks for made in machine.feed(chunk)] + machine.end(done)
+    return _collect(next((chunk for chunk in chunks if isinstance(chunk, dict)), {}), {}, repaired)
+
+
+def streamed_anyway(ledger: Ledger, count: int) -> None:
+    """Some relays stream whatever is asked: an event stream in answer to `stream: false` is put together again."""
+    ledger.allows("answer.streamed_anyway", "answer", f"{count} chunks", "one answer")
+
+
+def asked_again(note: Callable[[str, str, object, object], None], why: object, reason: str) -> None:
+    """A turn that was refused for a reason that can be mended, or came empty, is asked once more before anything is sent."""
+    note("turn.retry", "turn", str(why), reason)
 
 
 def repair_stream(
     batches: Iterable[list[Any]], body: Mapping[str, Any], target: AnswerTarget, report: Report, call: Ended, *,
     modes: Mapping[str, str] | None = None, last_attempt: bool = False, hold: bool = True,
-    on_truncated: str = "error", on_signature: OnSignature | None = None,
+    on_truncated: str = "error", on_signature: OnSignature | None = None, include_usage: bool | None = None,
 ) -> Iterator[list[dict[str, Any]]]:
     """Yield one list of repaired chunks for each batch of chunks, and the end of the answer as the last.
 
     An empty list means that nothing leaves yet. `hold=False` lets a call leave as soon as it is whole and the next one
-    begins. `on_truncated` says how a cut stream ends: error, length or stop. Else as `repair`.
+    begins. `on_truncated` says how a cut stream ends: error, length or stop. `include_usage` says whether the client
+    asked for usage, where `body` does not tell. Else as `repair`.
     Raises TurnUnusable only while nothing but empty lists was yielded; UpstreamTruncated, UpstreamError at any time.
     """
     conduct = _conduct(
-        target, last_attempt=last_attempt, on_signature=on_signature, hold=hold, on_truncated=on_truncated
-    )
+        target, last_attempt=last_attempt, on_signature=on_signature, hold=hold, on_truncated=on_truncated,
+        include_usage=include_usage,
+    )  # fmt: skip
     machine = StreamRepair(body, report.renames, Ledger(report, modes), conduct)
-    feed = machine.feed
     try:
         for batch in batches:
-            if len(batch) == 1:
-                repaired = feed(batch[0])
-            else:
-                repaired = [made for chunk in batch for made in feed(chunk)]
-            if repaired:
-                machine.sent = True
+            repaired: list[dict[str, Any]] = []
+            try:
+                for chunk in batch:
+                    repaired += machine.feed(chunk)
+            except UpstreamError:
+                if machine.sent and repaired:
+                    yield repaired  # what stood before the error in the same read
+                raise
+            machine.sent = machine.sent or bool(repaired)
             yield repaired
         yield machine.end(call.saw_done)
     finally:
@@ -166,6 +191,8 @@ def _add(message: dict[str, Any], delta: dict[str, Any]) -> None:
 RULES = (
     *openai_stream.RULES,
     answer_rule("turn.truncated", stream_repair.truncated),
+    answer_rule("turn.retry", asked_again),
+    answer_rule("answer.streamed_anyway", streamed_anyway),
     answer_rule("turn.refused_call", stream_repair.refused_call),
     *sound_calls.RULES,
     *finish.RULES,

@@ -45,6 +45,10 @@ class Report:
         if len(self.entries) < MAX_ENTRIES:
             self.entries.append(Entry(rule_id, where, before, after, mode))
 
+    def restart(self) -> None:
+        """Forget everything: the turn is asked once more, and only what was done for the last attempt is told."""
+        self.__init__()  # type: ignore[misc]
+
     def note_for(self, rule_id: str, mode: str = "fix") -> Note:
         """Return `note` bound to one rule."""
         return partial(self.note, rule_id, mode=mode)

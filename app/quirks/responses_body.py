@@ -40,8 +40,11 @@ def from_responses(body: dict, facts: Facts, note: Note) -> None:
     given = {name: body.pop(name) for name in ONLY_RESPONSES if name in body}
     body["messages"] = read_messages(given.get("instructions"), given["input"])
     limit = given.get("max_output_tokens")
-    if limit is not None and "max_tokens" not in body:
-        body.setdefault("max_completion_tokens", limit)
+    if limit is not None:
+        if "max_tokens" in facts.defaulted:
+            body.pop("max_tokens", None)
+        if "max_tokens" not in body:
+            body["max_completion_tokens"] = limit
     reasoning = given.get("reasoning")
     if isinstance(reasoning, dict) and isinstance(reasoning.get("effort"), str):
         body.setdefault("reasoning_effort", reasoning["effort"])

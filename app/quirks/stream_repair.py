@@ -29,6 +29,7 @@ class Conduct(NamedTuple):
     family: str = ""
     window: object = None
     streamed: bool = True
+    include_usage: bool | None = None  # None: as the request that was sent says
     on_signature: OnSignature | None = None
 
 
@@ -288,8 +289,10 @@ class StreamRepair:
         return [{**head, "choices": [{"index": memory.index, "delta": delta, "finish_reason": reason}]}]
 
     def _end_usage(self) -> list[dict]:
-        options = self._body.get("stream_options")
-        asked = isinstance(options, dict) and options.get("include_usage")
+        asked = self._conduct.include_usage
+        if asked is None:
+            options = self._body.get("stream_options")
+            asked = isinstance(options, dict) and bool(options.get("include_usage"))
         if self._conduct.streamed and not asked:
             return []
         if self._usage is None:

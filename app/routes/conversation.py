@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from flask import Response, current_app, g, request
+from flask import Response, after_this_request, current_app, g, request
 
 from app import lifecycle, sse
 from app.auth import client_key
@@ -51,8 +51,20 @@ def begin_turn(body: Mapping[str, Any]) -> Turn:
     g.trace.note("resolved", target)
     report = Report()
     g.trace.note("repairs", report)
+    count_at_end(report, f"{target.provider_id}/{target.model_key}")
     call = UpstreamCall.from_settings(settings, g.trace, g.cancel, lifecycle.instance)
     return Turn(body, target, settings, call, report, dict(request.headers), current_app.extensions.get("signatures"))
+
+
+def count_at_end(report: Report, model: str) -> None:
+    """Have the repairs of this request counted when its last byte is out, however it ends."""
+    current_app.extensions["store"].begin()  # opened while the upstream thinks, not when a signature is asked for
+    counts = current_app.extensions["repair_counts"]
+
+    @after_this_request
+    def count(response: Response) -> Response:
+        response.call_on_close(lambda: counts.add(report, model))
+        return response
 
 
 def json_response(answer: Mapping[str, Any], turn: Turn) -> Response:

@@ -9,6 +9,7 @@ from app.version import VERSION
 bp = Blueprint("health", __name__)
 PATHS = {
     "chat": "POST /v1/chat/completions", "completions": "POST /v1/completions", "models": "GET /v1/models",
+    "repairs": "GET /v1/repairs",
     "health": "GET /health", "ready": "GET /ready",
 }
 

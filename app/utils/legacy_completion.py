@@ -99,4 +99,4 @@ def _head(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _finish(reason: object) -> str:
-    return reason if reason in ("length", "content_filter") else "stop"  # type: ignore[return-value]
+    return str(reason) if reason in ("length", "content_filter") else "stop"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from app.config import Settings
 
 MOCK = "mock"
+ANY = "*"  # the entry that answers for every name which no other entry has
 CACHE_LIMIT = 1024  # names differing in case only would otherwise grow it without end
 
 # Keys of provider `options` that belong to OpenCode or its SDK; what is left is ours.
@@ -99,7 +100,7 @@ def list_models(settings: "Settings") -> list[ModelInfo]:
     found: dict[str, ModelInfo] = {}
     for route in routes_of(settings):
         meant = aim(route, index, settings) if route.alias else route
-        if route.hidden or meant is None or (route.alias and index.names[route.key] is meant):
+        if route.hidden or route.key == ANY or meant is None or (route.alias and index.names[route.key] is meant):
             continue  # the last: an alias that only repeats its model's own name
         name = route.key if index.names[route.key] is route else f"{route.provider_id}/{route.key}"
         found[name] = _model_info(name, route, index, settings)
@@ -112,6 +113,8 @@ def find_route(name: str, settings: "Settings") -> Route:
     route = index.names.get(name)
     if route is None:
         same = index.folded.get(name.lower(), ())
+        if len(same) != 1 and (every := index.upstream.get(ANY)):
+            return route_of(every.provider_id, every.provider, name, every.entry, "", settings)
         if len(same) != 1:
             raise ModelNotFound(_no_such_model(name, index), param="model")
         route = index.names[same[0]]
@@ -162,7 +165,7 @@ def _build_index(routes: list[Route]) -> Index:
     folded: dict[str, tuple[str, ...]] = {}
     for name in names:
         folded[name.lower()] = (*folded.get(name.lower(), ()), name)
-    real = list(dict.fromkeys(upstream.values()))
+    real = [route for route in dict.fromkeys(upstream.values()) if route.key != ANY]
     default = next((route for route in real if route.engine != MOCK), real[0] if real else None)
     return Index(upstream, names, folded, default)
 
@@ -189,6 +192,8 @@ def _target(name: str, route: Route, settings: "Settings") -> Target:
     if not base_url and families.uses_default_relay(provider, family):
         base_url = settings.gemini_api_base
     engine = route.engine or settings.engine
+    if engine == MOCK and settings.mock_script:
+        options.setdefault("script", settings.mock_script)
     key, source = (None, "none") if engine == MOCK else _key(route, family, base_url, settings)
     entry = route.entry
     return Target(

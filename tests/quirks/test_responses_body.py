@@ -4,7 +4,7 @@ from app.quirks.preparation import prepare
 from app.quirks.report import Report
 from app.quirks.responses_body import from_responses, is_responses_body
 from tests.quirks.strict_gemini import refusals
-from tests.quirks.targets import FakeTarget, apply
+from tests.quirks.targets import FakeTarget, apply, facts
 
 CURSOR = {
     "model": "gemini-3-pro",
@@ -83,3 +83,9 @@ def test_shapes(given, expected):
 )
 def test_what_counts_as_a_responses_body(body, expected):
     assert is_responses_body(body) is expected
+
+
+def test_the_clients_limit_wins_over_the_gateways_default():
+    known = facts()._replace(defaulted=frozenset({"max_tokens"}))
+    body, _ = apply(from_responses, {"input": "hi", "max_output_tokens": 5, "max_tokens": 1000}, known)
+    assert body == {"messages": [{"role": "user", "content": "hi"}], "max_completion_tokens": 5}

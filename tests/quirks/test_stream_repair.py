@@ -136,6 +136,21 @@ def test_an_error_in_the_stream_ends_it(chunk: Any) -> None:
     assert (caught.value.status, str(caught.value)) == (503, "x")
 
 
+def test_text_before_an_error_in_one_read_arrives_once_text_has_arrived() -> None:
+    error = {"error": {"code": 503, "message": "x"}}
+    for first, expected in (([delta(content="a")], ["a", "b"]), ([], [])):
+        arrived: list[str] = []
+        with pytest.raises(UpstreamError):
+            for batch in repair_stream([first, [delta(content="b"), error]], BODY, FakeTarget(), Report(), FakeCall()):
+                arrived += [text([chunk]) for chunk in batch]
+        assert arrived == expected
+
+
+def test_the_client_may_have_asked_for_usage_when_the_upstream_was_not() -> None:
+    assert run_stream([delta(content="a"), STOP], body={"messages": []}, include_usage=True)[-1]["usage"]
+    assert not run_stream([delta(content="a"), STOP], include_usage=False)[-1].get("usage")
+
+
 def test_an_error_after_the_finish_is_not_one() -> None:
     late = {**delta(content=""), "error": {"code": 400, "message": "Token limit reached"}}
     assert finishes(run_stream([delta(content="a"), delta(finish="length"), late])) == ["length"]

@@ -191,15 +191,19 @@ def cut_in_finish() -> Answer:
 
 LONG = "0123456789abcdef" * 25_000  # more than one read holds: its start is with the client before the end arrives
 
+LONG_WORDS = [choice({"content": LONG[n : n + 4000]}) for n in range(0, len(LONG), 4000)]
+
 
 def mid_errors(name: str, event: Event, says: str = "", status: int = 503) -> tuple[Scenario, Scenario]:
-    """Write two rows: an error after a short text (while no header is out, its status may be kept) and after a long one."""
+    """Write two rows: an error after a short text (its status may be kept) and after a long one."""
     end: list[Event] = [event, b"data: [DONE]\n\n"]
     late = Expect("Hello", error_status=0, error_says=says, otherwise=Expect(error_status=status, error_says=says))
-    words = [choice({"content": LONG[n : n + 4000]}) for n in range(0, len(LONG), 4000)]
+    late_long = replace(late, text=LONG, otherwise=None)
     return (
         scenario(name, stream_of([*HELLO_START, *end], done=False), (), late),
-        scenario(f"{name}_late", stream_of([*words, *end], done=False), (), replace(late, text=LONG, otherwise=None)),
+        scenario(
+            f"{name}_late", stream_of([*LONG_WORDS, *end], done=False), (), late_long,
+        ),
     )
 
 
@@ -227,9 +231,7 @@ CUTS: tuple[Scenario, ...] = (
     scenario("midcut", sse_answer(build_chunks("Hello")).cut_after(2), CUT_PLAIN, LOST, TRUNCATED),
     scenario(
         "midcut_late",
-        sse_answer(
-            [choice({"content": LONG[n : n + 4000]}) for n in range(0, len(LONG), 4000)], done=False
-        ).cut_after(),
+        sse_answer(LONG_WORDS, done=False).cut_after(),
         (),
         replace(LOST, text=LONG),
     ),
