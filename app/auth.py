@@ -22,7 +22,10 @@ def init_app(app: Flask, store: SettingsStore) -> None:
         if request.headers.get(INSTANCE_HEADER) == instance:
             raise GatewayError(
                 "This request comes from the gateway itself: a provider's baseURL in opencode.json points back at it. "
-                'Give that provider `"options": {"engine": "alias"}`.', status=508, code="loop_detected")
+                'Give that provider `"options": {"engine": "alias"}`.',
+                status=508,
+                code="loop_detected",
+            )
 
 
 def check_key(keys: tuple[str, ...]) -> None:
@@ -31,8 +34,10 @@ def check_key(keys: tuple[str, ...]) -> None:
         return
     given = client_key()
     if given is None:
-        raise AuthenticationFailed("No API key was sent. Send `Authorization: Bearer KEY` with a key of this gateway.",
-                                   headers={"WWW-Authenticate": "Bearer"})
+        raise AuthenticationFailed(
+            "No API key was sent. Send `Authorization: Bearer KEY` with a key of this gateway.",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
     if not any([hmac.compare_digest(given.encode(), key.encode()) for key in keys]):
         raise AuthenticationFailed("The API key is not one of this gateway's.", headers={"WWW-Authenticate": "Bearer"})
 

@@ -27,9 +27,17 @@ class UpstreamCall:
     timeouts: Timeouts = Timeouts(10, 300, 300)
     keep_alive: float = 15  # seconds of silence after which an engine yields an empty batch
     saw_done: bool = True  # False: a stream's connection ended without [DONE]
+    kept_connections: int = 1000  # kept open per upstream when they are idle
     instance: str = ""  # sent upstream, so that a gateway recognises its own request
 
     @classmethod
     def from_settings(cls, settings: "Settings", trace: "Trace", cancel: CancelToken, instance: str) -> "UpstreamCall":
         timeouts = Timeouts(settings.connect_timeout, settings.first_byte_timeout, settings.idle_timeout)
-        return cls(trace, cancel, timeouts, settings.keep_alive, instance=instance)
+        return cls(
+            trace,
+            cancel,
+            timeouts,
+            settings.keep_alive,
+            kept_connections=settings.upstream_connections,
+            instance=instance,
+        )

@@ -109,6 +109,25 @@ def check(path: Path | None, as_json: bool, verbose: bool) -> None:
     sys.exit(FAULTS if faults else 0)
 
 
+@main.command("probe", context_settings=HELP)
+@click.argument("model")
+@click.option("--url", help="Ask at this address (…/v1) instead of the provider's.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was learned as JSON.")
+def probe_model(model: str, url: str | None, as_json: bool) -> None:
+    """Ask an upstream a few small things: what does it do differently from OpenAI, and which repairs will it need?
+
+    Makes at most 30 calls with short answers, straight to the upstream. Exit code 0: asked. 1: it cannot be asked
+    (not reachable, wrong key, unknown model). 2: the command or the settings were wrong.
+    """
+    from app.probe_report import run
+
+    try:
+        settings = Settings.load()
+    except ConfigError as error:
+        stop(str(error), BAD_SETTINGS)
+    sys.exit(run(model, url, as_json, settings, click.echo))
+
+
 def list_targets(path: Path | None) -> None:
     """Print one line for each model name: where it leads, by which engine, with which key."""
     from app.utils.model_resolver import list_models, resolve_model

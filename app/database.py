@@ -71,7 +71,9 @@ def open_database(url: str | None, folder: Path) -> Database:
 
     Raises one of FAILURES.
     """
-    address = make_url(url.replace("postgres://", "postgresql://", 1)) if url else URL.create("sqlite", database=str(folder / FILE_NAME))
+    address = URL.create("sqlite", database=str(folder / FILE_NAME))
+    if url:
+        address = make_url(url.replace("postgres://", "postgresql://", 1))
     database = _open_sqlite(address) if address.get_backend_name() == "sqlite" else _open_postgresql(address)
     try:
         migrate(database.writer)

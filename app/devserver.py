@@ -9,6 +9,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from app.errors import ConfigError
 from app.lifecycle import lifecycle
+from app.log_filter import install_logging
 
 
 class QuietHandler(WSGIRequestHandler):
@@ -42,6 +43,7 @@ def run(app: Flask, host: str, port: int) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    install_logging(app.extensions["secret_book"].masker_for_all)
     app.extensions["loader"].begin()
     print(banner(settings, f"{host}:{server.port}"), flush=True)
     server.serve_forever(poll_interval=0.1)

@@ -24,8 +24,13 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from app.utils.json_text import dump
 
-TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error",
-         404: "invalid_request_error", 429: "rate_limit_error"}
+TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "invalid_request_error",
+    429: "rate_limit_error",
+}
 
 log = logging.getLogger("gateway")
 
@@ -37,8 +42,16 @@ class GatewayError(Exception):
     type: str = "server_error"
     code: str | None = None
 
-    def __init__(self, message: str, *, param: str | None = None, code: str | None = None, status: int | None = None,
-                 type: str | None = None, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        status: int | None = None,
+        type: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.param = param
         self.status = self.status if status is None else status
@@ -87,8 +100,15 @@ class UpstreamError(GatewayError):
 
     status = 502
 
-    def __init__(self, message: str, *, upstream_status: int | None = None, upstream_body: bytes | None = None,
-                 upstream_headers: Mapping[str, str] | None = None, **fields: Any) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        upstream_status: int | None = None,
+        upstream_body: bytes | None = None,
+        upstream_headers: Mapping[str, str] | None = None,
+        **fields: Any,
+    ) -> None:
         super().__init__(message, **fields)
         self.upstream_status = upstream_status
         self.upstream_body = upstream_body
@@ -149,15 +169,24 @@ def as_gateway_error(error: HTTPException) -> GatewayError:
     """Turn what Flask and werkzeug raise (unknown path, wrong method, too large) into OpenAI's words."""
     status = error.code or 500
     if status == 404:
-        return InvalidRequest(f"Unknown path {request.method} {request.path}. See GET / for what is served.",
-                              status=404, code="unknown_url")
+        return InvalidRequest(
+            f"Unknown path {request.method} {request.path}. See GET / for what is served.",
+            status=404,
+            code="unknown_url",
+        )
     if status == 405:
         allowed = ", ".join(sorted(set(getattr(error, "valid_methods", None) or ()) - {"HEAD", "OPTIONS"}))
-        return InvalidRequest(f"{request.method} is not allowed for {request.path}; use {allowed}.", status=405,
-                              code="method_not_allowed", headers={"Allow": allowed})
+        return InvalidRequest(
+            f"{request.method} is not allowed for {request.path}; use {allowed}.",
+            status=405,
+            code="method_not_allowed",
+            headers={"Allow": allowed},
+        )
     if isinstance(error, RequestEntityTooLarge):
         limit = current_app.config["MAX_CONTENT_LENGTH"]
         return RequestTooLarge(f"The request body is larger than {limit} bytes (GATEWAY_MAX_BODY_BYTES).")
     if status >= 500:
-        return GatewayError("The gateway failed on this request; its log says why.", code="internal_error", status=status)
+        return GatewayError(
+            "The gateway failed on this request; its log says why.", code="internal_error", status=status
+        )
     return InvalidRequest(error.description or error.name, status=status)

@@ -8,15 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from app import quirks
 from app import probe_reading as reading
-from app.call import UpstreamCall
+from app import quirks
 from app.errors import GatewayError, ModelNotFound, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from app.probe_calls import OutOfCalls, Prober, Reply, new_call
 from app.probe_refusals import PARAMETERS, SCHEMAS, blamed_keywords, blamed_parameters, find_refused, schema_of
 from app.quirks.errors import map_upstream_error
 from app.quirks.report import Report
-from app.quirks.signatures import DUMMY, read_signature
+from app.quirks.signatures import read_signature
 from app.turn import Turn
 from app.utils.model_resolver import Target, resolve_model
 
@@ -26,14 +25,13 @@ if TYPE_CHECKING:
 SHORT, LONG = 16, 512  # tokens of an answer that is not read, and of one that is; thinking is paid out of it
 FOR_REPAIRED = 4  # calls kept for the request that goes through the repairs
 USER = {"role": "user", "content": "Say the word hello and nothing else."}
-TOOL = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "Return the weather of one city.",
-        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
-    },
+NAME = "get_weather"
+FUNCTION = {
+    "name": NAME,
+    "description": "Return the weather of one city.",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
 }
+TOOL = {"type": "function", "function": FUNCTION}
 CITIES = {"role": "user", "content": "Call get_weather for Paris and for London, both calls in one answer, no text."}
 
 
@@ -180,25 +178,24 @@ def ask_tools(prober: Prober, result: Result) -> None:
 
 def ask_second_turn(prober: Prober, result: Result) -> None:
     """Does it want the thought signature back, and does the dummy do in its place?"""
-    reply = prober.ask(SHORT, messages=second_turn(None), tools=[TOOL])
+    reply = prober.ask(SHORT, messages=second_turn(), tools=[TOOL])
     if reply.ok or not quirks.is_signature_error(reply.words):
         result.add("second turn", "taken" if reply.ok else f"refused: {reply.error}", reply.ok)
         result.add("thought signatures needed", False)
         return
     result.add("second turn", "refused without its thought signature", False)
     result.add("thought signatures needed", True, False)
-    dummy = prober.ask(SHORT, messages=second_turn(DUMMY), tools=[TOOL])
+    facts = quirks.facts_for(reply.body, prober.target, Report())
+    history = quirks.with_dummy_signatures({"messages": second_turn()}, facts)["messages"]
+    dummy = prober.ask(SHORT, messages=history, tools=[TOOL])
     result.add("dummy signature", "taken" if dummy.ok else "refused", dummy.ok)
 
 
-def second_turn(signature: str | None) -> list[dict[str, Any]]:
+def second_turn() -> list[dict[str, Any]]:
     """Return a history with one call and its result."""
-    arguments = '{"city": "Paris"}'
-    call: dict[str, Any] = {"id": "call_probe1", "type": "function",
-                            "function": {"name": "get_weather", "arguments": arguments}}
-    if signature:
-        call["extra_content"] = {"google": {"thought_signature": signature}}
-    result = {"role": "tool", "tool_call_id": "call_probe1", "name": "get_weather", "content": "sunny"}
+    function = {"name": NAME, "arguments": '{"city": "Paris"}'}
+    call = {"id": "call_probe1", "type": "function", "function": function}
+    result = {"role": "tool", "tool_call_id": call["id"], "name": NAME, "content": "sunny"}
     return [CITIES, {"role": "assistant", "tool_calls": [call]}, result]
 
 
@@ -209,7 +206,7 @@ def ask_roles(prober: Prober, result: Result) -> None:
     systems = [{"role": "system", "content": f"Your answer must contain the word {word}."} for word in ("APPLE", "PEAR")]
     reply = prober.ask(LONG, messages=[*systems, USER])
     text = reading.text_of(reply.chunks).upper()
-    obeyed = tuple(word in text for word in ("APPLE", "PEAR"))
+    obeyed = ("APPLE" in text, "PEAR" in text)
     said = {(True, True): "both obeyed", (False, True): "only the last seems to be obeyed",
             (True, False): "only the first seems to be obeyed"}.get(obeyed, "no telling")
     known = obeyed if reply.ok and any(obeyed) else None
@@ -220,11 +217,15 @@ def ask_schemas(prober: Prober, result: Result) -> None:
     """Which keywords in the schema of a tool does it refuse?"""
 
     def ask(group: Any) -> tuple[bool | None, set[str]]:
-        tool = {"type": "function", "function": TOOL["function"] | {"parameters": schema_of(group)}}  # type: ignore[operator]
-        reply = prober.ask(SHORT, messages=[USER], tools=[tool])
+        reply = prober.ask(SHORT, messages=[USER], tools=[tool_with(group)])
         return taken(reply), blamed_keywords(group, reply.words)
 
     find(prober, result, "schema keywords", list(SCHEMAS), ask, 8)
+
+
+def tool_with(keywords: list[str]) -> dict[str, Any]:
+    """Return the tool with a schema that uses these keywords; its own where there are none."""
+    return {"type": "function", "function": FUNCTION | ({"parameters": schema_of(keywords)} if keywords else {})}
 
 
 def ask_parameters(prober: Prober, result: Result) -> None:
@@ -265,18 +266,25 @@ def collect_rules(prober: Prober, result: Result) -> None:
     """Run the answers that came through the rules, to see which of them have work to do."""
     report = Report()
     for reply in prober.replies:
-        if not reply.ok:
-            continue
-        call = new_call(prober.target)
-        call.saw_done = reply.done
-        try:
-            for _ in quirks.repair_stream([reply.chunks], reply.body, prober.target, report, call, last_attempt=True):
-                pass
-        except UpstreamError:
-            report.note("turn.truncated", "stream", None, None)
+        if reply.ok:
+            run_rules(reply, prober.target, report)
     result.rules |= report.counts
     if result.value("errors") == "a JSON array":
         result.rules.setdefault("error.array", 1)
+
+
+def run_rules(reply: Reply, target: Target, report: Report) -> None:
+    """Run one answer through the rules; what they make of it is not looked at."""
+    call = new_call(target)
+    call.saw_done = reply.done
+    try:
+        if not reply.body.get("stream"):
+            quirks.repair(reply.chunks[0], reply.body, target, report, call, last_attempt=True)
+            return
+        for _ in quirks.repair_stream([reply.chunks], reply.body, target, report, call, last_attempt=True):
+            pass
+    except UpstreamError as error:
+        report.note("turn.truncated", "stream", None, str(error))
 
 
 def ask_repaired(prober: Prober, result: Result, settings: "Settings") -> None:
@@ -284,22 +292,18 @@ def ask_repaired(prober: Prober, result: Result, settings: "Settings") -> None:
     if prober.left < FOR_REPAIRED:
         result.add("with repairs", "no call was left to try", None)
         return
-    tool = {"type": "function", "function": TOOL["function"] | {"parameters": schema_of(list(SCHEMAS))}}  # type: ignore[operator]
+    keywords, parameters = (result.value(f"{what} refused") or [] for what in ("schema keywords", "parameters"))
     system = {"role": "system", "content": "Be brief."}
-    body = {"model": prober.target.requested, "messages": [system, system, *second_turn(None)], "tools": [tool],
-            "max_tokens": LONG, "stream": True, "stream_options": {"include_usage": True}, **PARAMETERS}
-    report, call = Report(), CountedCall(prober)
-    turn = Turn(body, prober.target, settings, call, report, {})
+    body = {"model": prober.target.requested, "messages": [system, system, *second_turn()], "tools": [tool_with(keywords)],
+            "max_tokens": LONG, "stream": True, "stream_options": {"include_usage": True},
+            **{name: PARAMETERS[name] for name in parameters}}
+    report = Report()
     try:
-        for _ in turn.stream():
+        for _ in Turn(body, prober.target, settings, new_call(prober.target), report, {}).stream():
             pass
-        result.add("with repairs", "an agent's request with all of the above gets through")
+        result.add("with repairs", "an agent's request with all that was refused gets through")
     except GatewayError as error:
         result.add("with repairs", f"still refused: {error}", False)
     prober.calls += 1 + report.counts.get("turn.retry", 0)
     for rule, number in report.counts.items():
         result.rules[rule] = result.rules.get(rule, 0) + number
-
-
-def CountedCall(prober: Prober) -> UpstreamCall:  # noqa: N802
-    return new_call(prober.target)

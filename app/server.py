@@ -15,6 +15,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from app.banner import banner
 from app.config import Settings
 from app.lifecycle import lifecycle
+from app.log_filter import install_logging
 
 settings = Settings.load()
 
@@ -22,7 +23,8 @@ bind = f"{settings.host}:{settings.port}"
 workers = settings.workers
 threads = settings.threads
 worker_class = {"gthread": "app.server.DrainingThreadWorker", "gevent": "app.gevent_worker.DrainingGeventWorker"}[
-    settings.worker_class]
+    settings.worker_class
+]
 worker_connections = 4096
 backlog = 2048
 timeout = 0 if settings.worker_class == "gthread" else 120
@@ -59,9 +61,11 @@ def when_ready(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Load what is heavy, in the process that needs it and behind the open port."""
+    """Mask what libraries log, and load what is heavy, in the process that needs it and behind the open port."""
     raise_file_limit()
-    worker.app.callable.extensions["loader"].begin()
+    app = worker.app.callable
+    install_logging(app.extensions["secret_book"].masker_for_all, loggers=("gunicorn.error",))
+    app.extensions["loader"].begin()
 
 
 def post_fork(server: Any, worker: Any) -> None:

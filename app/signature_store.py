@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from app.config import Settings
 
+Row = tuple[str, str, float]  # id, signature, Unix time
+
 LONGEST_ID, LONGEST_SIGNATURE = 512, 262_144  # characters
 MOST_IDS = 2_000  # of one conversation
 MEMORY_ENTRIES, MEMORY_CHARACTERS = 10_000, 32_000_000
@@ -46,7 +48,8 @@ class SignatureStore:
         wanted = [identifier for identifier in dict.fromkeys(ids) if is_sound_id(identifier)][:MOST_IDS]
         found = self._memory.get_many(wanted, since)
         if missing := [identifier for identifier in wanted if identifier not in found]:
-            rows = self._store.read(lambda connection: ask(connection, missing, since), [])
+            nothing: list[Row] = []
+            rows = self._store.read(lambda connection: ask(connection, missing, since), nothing)
             for identifier, signature, created in rows:
                 self._memory.put(identifier, signature, created)
                 found[identifier] = signature
@@ -124,11 +127,12 @@ def open_signatures(store: Store, settings: "Settings") -> SignatureStore | None
     return SignatureStore(store, settings.signature_days, settings.signature_limit)
 
 
-def ask(connection: "Connection", ids: list[str], since: float) -> list[tuple[str, str, float]]:
+def ask(connection: "Connection", ids: list[str], since: float) -> list[Row]:
     """Return (id, signature, created) of those ids that the database knows."""
     from app.database import statement
 
-    return [tuple(row) for row in connection.execute(statement(ASK, "ids"), {"ids": ids, "since": since})]  # type: ignore[misc]
+    rows = connection.execute(statement(ASK, "ids"), {"ids": ids, "since": since})
+    return [(identifier, signature, created) for identifier, signature, created in rows]
 
 
 def is_sound_id(identifier: object) -> bool:

@@ -48,7 +48,7 @@ class Decoder:
         else:
             whole = data[:end]
         if end + 1 < len(data):
-            self._parts.append(data[end + 1:])
+            self._parts.append(data[end + 1 :])
         return self._take(whole.split(b"\n"))
 
     def flush(self) -> list[bytes]:
@@ -84,7 +84,9 @@ class Decoder:
     def _note_other(self, line: bytes) -> None:
         if line.startswith(b"event:"):
             self._event = b"error" if line[6:].strip() == b"error" else b""
-        elif not line.startswith((b":", b"id:", b"retry:", b"id", b"retry", b"event")) and len(self.stray) < STRAY_LIMIT:
+        elif (
+            not line.startswith((b":", b"id:", b"retry:", b"id", b"retry", b"event")) and len(self.stray) < STRAY_LIMIT
+        ):
             self.stray += line[:STRAY_LIMIT] + b"\n"
 
     def _named(self, data: bytes) -> bytes:

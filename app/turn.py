@@ -80,8 +80,11 @@ class Turn:
         batches = self._engine.stream(sent, self.target, self.call)
         options = self.body.get("stream_options")
         usage = bool(isinstance(options, dict) and options.get("include_usage"))
-        how = self._how() | {"hold": self.settings.hold_tool_calls, "on_truncated": self.settings.on_truncated,
-                             "include_usage": usage}
+        how = self._how() | {
+            "hold": self.settings.hold_tool_calls,
+            "on_truncated": self.settings.on_truncated,
+            "include_usage": usage,
+        }
         repaired = quirks.repair_stream(batches, sent, self.target, self.report, self.call, **how)
         try:
             yield from repaired
@@ -96,8 +99,16 @@ class Turn:
             asked_again(self.report.note, error, reason)
         whole, defaulted = with_defaults(self.body, self.target, self.settings)
         learned = _learned.get(self._upstream(), ())
-        prepared = quirks.prepare(whole, self.target, self.report, settings=self.settings, learned=learned,
-                                  defaulted=defaulted, signatures=self.signatures, headers=self.headers)
+        prepared = quirks.prepare(
+            whole,
+            self.target,
+            self.report,
+            settings=self.settings,
+            learned=learned,
+            defaulted=defaulted,
+            signatures=self.signatures,
+            headers=self.headers,
+        )
         if self._dummies:
             facts = quirks.facts_for(prepared, self.target, self.report)
             prepared = quirks.with_dummy_signatures(prepared, facts)
@@ -105,8 +116,11 @@ class Turn:
         return prepared
 
     def _how(self) -> dict[str, Any]:
-        return {"modes": self._modes, "last_attempt": "unusable" in self._tried,
-                "on_signature": self.signatures.put if self.signatures is not None else None}
+        return {
+            "modes": self._modes,
+            "last_attempt": "unusable" in self._tried,
+            "on_signature": self.signatures.put if self.signatures is not None else None,
+        }
 
     def _recover(self, error: UpstreamError) -> None:
         """Change what may help and return, or raise what the client is to be told."""

@@ -48,8 +48,14 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """User and system time of the worker so far, threads that ended included."""
-        words = Path(f"/proc/{self.worker}/stat").read_text().rpartition(")")[2].split()
+        words = self._proc("stat").rpartition(")")[2].split()
         return (int(words[11]) + int(words[12])) / TICKS
+
+    def _proc(self, name: str) -> str:
+        try:
+            return Path(f"/proc/{self.worker}/{name}").read_text()
+        except FileNotFoundError as error:
+            raise RuntimeError(f"{self.name}: the worker died under the load\n{self.last_traceback()}") from error
 
     def last_traceback(self) -> str:
         """Give the end of its log from the last traceback on, if there is one."""
@@ -58,7 +64,7 @@ class Server:
 
     def memory_mb(self) -> float:
         """Resident memory of the worker now."""
-        for line in Path(f"/proc/{self.worker}/status").read_text().splitlines():
+        for line in self._proc("status").splitlines():
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) / 1024
         return 0.0

@@ -22,7 +22,9 @@ def _validator(name: str) -> Any:
 def require() -> None:
     """Skip the test where OpenAI's schemas are absent."""
     if not FOLDER.is_dir():
-        pytest.skip("OPENAI'S OFFICIAL SCHEMAS ARE ABSENT: set OPENAI_SCHEMAS to their folder; answers are not validated")
+        pytest.skip(
+            "OPENAI'S OFFICIAL SCHEMAS ARE ABSENT: set OPENAI_SCHEMAS to their folder; answers are not validated"
+        )
 
 
 def check(name: str, value: Any) -> None:

@@ -37,7 +37,9 @@ class Served:
         self._server.shutdown()
         self._server.server_close()
 
-    def post(self, path: str, body: Any, headers: Mapping[str, str] | None = None, **how: Any) -> urllib3.BaseHTTPResponse:
+    def post(
+        self, path: str, body: Any, headers: Mapping[str, str] | None = None, **how: Any
+    ) -> urllib3.BaseHTTPResponse:
         """POST `body` (bytes as they are, else as JSON); the answer is read whole unless `preload_content=False`."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         head = {"Content-Type": "application/json", **(headers or {})}

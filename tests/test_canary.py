@@ -19,12 +19,22 @@ CLIENT = "sk-proj-CANARYclient0123456789abcdefghij"
 ADDRESS = "CANARYurl0123456789abcdefghijklmn"
 HEADER = "CANARYheader0123456789abcdefghijk"
 CANARIES = (ENVIRONMENT, FILE, CLIENT, ADDRESS, HEADER)
-WHOLE = {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [
-    {"index": 0, "message": {"role": "assistant", "content": "fine"}, "finish_reason": "stop"}]}
+WHOLE = {
+    "id": "x",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "m",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "fine"}, "finish_reason": "stop"}],
+}
 
 
 def provider(engine: str, base_url: str, key: str) -> dict:
-    options = {"engine": engine, "apiKey": key, "baseURL": f"{base_url}?key={ADDRESS}", "headers": {"X-Api-Key": HEADER}}
+    options = {
+        "engine": engine,
+        "apiKey": key,
+        "baseURL": f"{base_url}?key={ADDRESS}",
+        "headers": {"X-Api-Key": HEADER},
+    }
     return {"options": options, "models": {"m": {}}}
 
 
@@ -43,21 +53,34 @@ def send(gateway: Gateway, model: str, stream: bool, text: str) -> str:
 @pytest.mark.parametrize("language", ("en", "ko"))
 def test_no_key_in_any_sink(tmp_path: Path, language: str) -> None:
     with FakeUpstream() as upstream:
-        opencode = {"provider": {f"{engine}-{source}": provider(engine, upstream.base_url, key)
-                                 for engine in ENGINES for source, key in (("file", FILE), ("env", "{env:CANARY_KEY}"))}}
+        opencode = {
+            "provider": {
+                f"{engine}-{source}": provider(engine, upstream.base_url, key)
+                for engine in ENGINES
+                for source, key in (("file", FILE), ("env", "{env:CANARY_KEY}"))
+            }
+        }
         opencode["provider"]["dead"] = provider("relay", "http://127.0.0.1:1", FILE)
-        environ = {"OPENCODE_CONFIG": write_map(tmp_path, opencode), "CANARY_KEY": ENVIRONMENT, "DEBUG": "1",
-                   "GEMINI_API_KEY": ENVIRONMENT, "GATEWAY_LANG": language, "GATEWAY_LOG_FILE": str(tmp_path / "full.log")}
+        environ = {
+            "OPENCODE_CONFIG": write_map(tmp_path, opencode),
+            "CANARY_KEY": ENVIRONMENT,
+            "DEBUG": "1",
+            "GEMINI_API_KEY": ENVIRONMENT,
+            "GATEWAY_LANG": language,
+            "GATEWAY_LOG_FILE": str(tmp_path / "full.log"),
+        }
         answers = []
         with Gateway(tmp_path, **environ) as gateway:
             for model in (*(f"{name}/m" for name in opencode["provider"]), f"no-such-{CLIENT}"):
                 for stream in (False, True):
                     echo = f"Incorrect API key provided: {ENVIRONMENT}, {FILE}, Bearer {HEADER}, ?key={ADDRESS}"
-                    for answer in (sse_answer([WHOLE]) if stream else json_answer(WHOLE),
-                                   json_answer({"error": {"message": echo}}, 401),
-                                   json_answer([{"error": {"message": echo, "code": 400}}], 400),
-                                   sse_answer([{"error": {"message": echo}}]),
-                                   json_answer("<html>" + echo, 502)):
+                    for answer in (
+                        sse_answer([WHOLE]) if stream else json_answer(WHOLE),
+                        json_answer({"error": {"message": echo}}, 401),
+                        json_answer([{"error": {"message": echo, "code": 400}}], 400),
+                        sse_answer([{"error": {"message": echo}}]),
+                        json_answer("<html>" + echo, 502),
+                    ):
                         upstream.reply(answer)
                         answers.append(send(gateway, model, stream, f"my key is {CLIENT} and {FILE}"))
             answers.append(send(gateway, "dead/m", False, "x"))
@@ -74,4 +97,4 @@ def test_no_key_in_any_sink(tmp_path: Path, language: str) -> None:
 
 def excerpt(text: str, form: str) -> str:
     at = text.find(form)
-    return text[max(0, at - 200): at + 60]
+    return text[max(0, at - 200) : at + 60]

@@ -12,8 +12,13 @@ from tests.maps import ENGINES, MODEL, both_engines, write_map
 from tests.upstream import FakeUpstream
 
 WITHIN = 1.0  # seconds, as promised
-CHUNK = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": MODEL,
-         "choices": [{"index": 0, "delta": {"content": "word "}, "finish_reason": None}]}
+CHUNK = {
+    "id": "x",
+    "object": "chat.completion.chunk",
+    "created": 1,
+    "model": MODEL,
+    "choices": [{"index": 0, "delta": {"content": "word "}, "finish_reason": None}],
+}
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +80,9 @@ def test_a_client_that_stays_gets_its_answer(running: tuple[Gateway, FakeUpstrea
     """Bytes of a next request on the same connection are no end of the client."""
     gateway, upstream = running
     upstream.reset()
-    gate = upstream.reply_sse([CHUNK, {**CHUNK, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}]
-                              ).gate_after(1)
+    gate = upstream.reply_sse(
+        [CHUNK, {**CHUNK, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}]
+    ).gate_after(1)
     client = ask(gateway, engine, True)
     assert gate.wait_reached()
     client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")

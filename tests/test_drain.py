@@ -13,8 +13,13 @@ from tests.gateway import Gateway
 from tests.maps import MODEL, both_engines, write_map
 from tests.upstream import FakeUpstream
 
-CHUNK = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": MODEL,
-         "choices": [{"index": 0, "delta": {"content": "word "}, "finish_reason": None}]}
+CHUNK = {
+    "id": "x",
+    "object": "chat.completion.chunk",
+    "created": 1,
+    "model": MODEL,
+    "choices": [{"index": 0, "delta": {"content": "word "}, "finish_reason": None}],
+}
 LAST = {**CHUNK, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
 BODY = {"model": f"relay/{MODEL}", "stream": True, "messages": [{"role": "user", "content": "hi"}]}
 SERVERS = (("-m", "app", "serve"), ("-m", "app", "serve"))
@@ -51,7 +56,9 @@ def test_the_limit_is_kept(tmp_path: Path) -> None:
             upstream.reply_sse([CHUNK, LAST]).hang_after(1)
             client = socket.create_connection(("127.0.0.1", gateway.port), timeout=20)
             data = json.dumps(BODY).encode()
-            client.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(data) + data)
+            client.sendall(
+                b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(data) + data
+            )
             assert client.recv(65536)
             gateway.process.send_signal(signal.SIGTERM)
             gateway.process.wait(12)

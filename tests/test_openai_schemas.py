@@ -11,18 +11,39 @@ from tests.served import Served, events
 from tests.upstream import FakeUpstream
 
 pytestmark = pytest.mark.usefixtures("schemas")
-TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}},
-                                                                      "required": ["a"]}}}
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "f",
+        "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]},
+    },
+}
 ASK = {"messages": [{"role": "user", "content": "hi there"}]}
 BODIES = (
-    ASK, {**ASK, "n": 2}, {**ASK, "tools": [TOOL], "tool_choice": "required"}, {**ASK, "max_tokens": 1},
+    ASK,
+    {**ASK, "n": 2},
+    {**ASK, "tools": [TOOL], "tool_choice": "required"},
+    {**ASK, "max_tokens": 1},
     {**ASK, "stream_options": {"include_usage": True}},
     {**ASK, "response_format": {"type": "json_object"}},
 )
-WHOLE = {"id": "x", "object": "chat.completion", "created": 1, "model": MODEL, "choices": [
-    {"index": 0, "message": {"role": "assistant", "content": "fine"}, "finish_reason": "stop"}]}
-CHUNKS = [{"id": "x", "object": "chat.completion.chunk", "created": 1, "model": MODEL, "choices": [
-    {"index": 0, "delta": delta, "finish_reason": finish}]} for delta, finish in (({"content": "fi"}, None), ({}, "STOP"))]
+WHOLE = {
+    "id": "x",
+    "object": "chat.completion",
+    "created": 1,
+    "model": MODEL,
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "fine"}, "finish_reason": "stop"}],
+}
+CHUNKS = [
+    {
+        "id": "x",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": MODEL,
+        "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
+    }
+    for delta, finish in (({"content": "fi"}, None), ({}, "STOP"))
+]
 
 
 @pytest.fixture
@@ -71,12 +92,20 @@ def test_models(served: tuple[Served, FakeUpstream]) -> None:
         openai_schemas.check("Model", gateway.get(f"/v1/models/{row['id']}").json())
 
 
-@pytest.mark.parametrize(("path", "data", "status"), (
-    ("/v1/chat/completions", b"", 400), ("/v1/chat/completions", b"{", 400), ("/v1/chat/completions", b"null", 400),
-    ("/v1/chat/completions", b"[]", 400), ("/v1/chat/completions", b'{"model": 1}', 400),
-    ("/v1/chat/completions", json.dumps({**ASK, "model": "nope"}).encode(), 404), ("/v1/nothing", b"{}", 404),
-    ("/v1/models", b"{}", 405), ("/v1/completions", b'{"model":"mock"}', 400),
-))
+@pytest.mark.parametrize(
+    ("path", "data", "status"),
+    (
+        ("/v1/chat/completions", b"", 400),
+        ("/v1/chat/completions", b"{", 400),
+        ("/v1/chat/completions", b"null", 400),
+        ("/v1/chat/completions", b"[]", 400),
+        ("/v1/chat/completions", b'{"model": 1}', 400),
+        ("/v1/chat/completions", json.dumps({**ASK, "model": "nope"}).encode(), 404),
+        ("/v1/nothing", b"{}", 404),
+        ("/v1/models", b"{}", 405),
+        ("/v1/completions", b'{"model":"mock"}', 400),
+    ),
+)
 def test_errors(served: tuple[Served, FakeUpstream], path: str, data: bytes, status: int) -> None:
     answer = served[0].post(path, data)
     assert answer.status == status

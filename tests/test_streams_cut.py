@@ -17,8 +17,11 @@ def chunk(delta: dict, finish: str | None = None) -> dict:
 
 CALL = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "write", "arguments": '{"a": "é"}'}}
 STREAM = [
-    chunk({"role": "assistant", "content": "héllo "}), chunk({"content": "a\u2028b 끝 🙂"}),
-    chunk({"reasoning_content": "hm"}), chunk({"tool_calls": [CALL]}), chunk({}, "tool_calls"),
+    chunk({"role": "assistant", "content": "héllo "}),
+    chunk({"content": "a\u2028b 끝 🙂"}),
+    chunk({"reasoning_content": "hm"}),
+    chunk({"tool_calls": [CALL]}),
+    chunk({}, "tool_calls"),
     {**HEAD, "choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}},
 ]
 BODY = {"stream": True, "stream_options": {"include_usage": True}, "messages": [{"role": "user", "content": "hi"}]}

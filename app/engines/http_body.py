@@ -70,7 +70,7 @@ class Dechunker:
         pieces, at, size = [], 0, len(data)
         while at < size and not self.complete:
             if self._left:
-                piece = data[at: at + self._left]
+                piece = data[at : at + self._left]
                 pieces.append(piece)
                 at += len(piece)
                 self._left -= len(piece)

@@ -99,8 +99,11 @@ def _tapped_arguments(body: Mapping[str, Any], target: Target, call: UpstreamCal
     The messages given beside it are replaced by those in it; LiteLLM would walk through 60 KB of them several times.
     """
     exact = {"stream": False} | dict(body)
-    return {"model": f"openai/{target.model}", "custom_llm_provider": "openai", "messages": UNSENT,
-            "extra_body": exact} | _common_arguments(target, call) | {"api_base": _api_base(target)}
+    return (
+        {"model": f"openai/{target.model}", "custom_llm_provider": "openai", "messages": UNSENT, "extra_body": exact}
+        | _common_arguments(target, call)
+        | {"api_base": _api_base(target)}
+    )
 
 
 def _translated_arguments(body: Mapping[str, Any], target: Target, call: UpstreamCall) -> dict[str, Any]:
@@ -113,10 +116,20 @@ def _translated_arguments(body: Mapping[str, Any], target: Target, call: Upstrea
 
 
 def _common_arguments(target: Target, call: UpstreamCall) -> dict[str, Any]:
-    headers = {name: value for name, value in relay.request_headers(target, call).items()
-               if name not in ("Accept", "Accept-Encoding", "Content-Type", "Authorization")}
-    return {"api_key": target.api_key or "none", "extra_headers": headers, "max_retries": 0, "num_retries": 0,
-            "timeout": call.timeouts.first_byte, "_skip_mcp_handler": True, "no-log": True}
+    headers = {
+        name: value
+        for name, value in relay.request_headers(target, call).items()
+        if name not in ("Accept", "Accept-Encoding", "Content-Type", "Authorization")
+    }
+    return {
+        "api_key": target.api_key or "none",
+        "extra_headers": headers,
+        "max_retries": 0,
+        "num_retries": 0,
+        "timeout": call.timeouts.first_byte,
+        "_skip_mcp_handler": True,
+        "no-log": True,
+    }
 
 
 def _own_client() -> dict[str, Any]:

@@ -70,6 +70,9 @@ class _Body(httpx.SyncByteStream):
 
 
 def _headers(request: httpx.Request) -> dict[str, str]:
-    headers = {name: value for name, value in request.headers.items()
-               if not name.lower().startswith("x-stainless") and name.lower() not in ("connection", "content-length")}
+    headers = {
+        name: value
+        for name, value in request.headers.items()
+        if not name.lower().startswith("x-stainless") and name.lower() not in ("connection", "content-length")
+    }
     return headers | {"accept-encoding": "identity"}

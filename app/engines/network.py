@@ -71,7 +71,9 @@ def connect(where: Route, timeout: float) -> HTTPConnection:
 def _direct(where: Route, timeout: float) -> HTTPConnection:
     if where.scheme == "http":
         return HTTPConnection(where.host, where.port, timeout=timeout)
-    return HTTPSConnection(where.host, where.port, timeout=timeout, ssl_context=tls_context(), cert_reqs="CERT_REQUIRED")
+    return HTTPSConnection(
+        where.host, where.port, timeout=timeout, ssl_context=tls_context(), cert_reqs="CERT_REQUIRED"
+    )
 
 
 def _through_proxy(where: Route, timeout: float) -> HTTPConnection:
@@ -82,8 +84,9 @@ def _through_proxy(where: Route, timeout: float) -> HTTPConnection:
     headers = make_headers(proxy_basic_auth=proxy.auth) if proxy.auth else {}
     if where.scheme == "http":
         return HTTPConnection(proxy.host, port, timeout=timeout, proxy=proxy)
-    connection = HTTPSConnection(proxy.host, port, timeout=timeout, proxy=proxy, ssl_context=tls_context(),
-                                 cert_reqs="CERT_REQUIRED")
+    connection = HTTPSConnection(
+        proxy.host, port, timeout=timeout, proxy=proxy, ssl_context=tls_context(), cert_reqs="CERT_REQUIRED"
+    )
     connection.set_tunnel(where.host, where.port, headers=headers, scheme="http")
     return connection
 

@@ -73,15 +73,24 @@ def refusal(status: int, headers: dict[str, str], body: bytes) -> UpstreamError:
     if 300 <= status < 400:
         message = "The upstream redirects; put the address it redirects to into baseURL."
         return UpstreamError(message, upstream_status=status, upstream_headers=headers, upstream_body=body)
-    return UpstreamError(f"The upstream answered {status}.", status=status, upstream_status=status,
-                         upstream_headers=headers, upstream_body=body)
+    return UpstreamError(
+        f"The upstream answered {status}.",
+        status=status,
+        upstream_status=status,
+        upstream_headers=headers,
+        upstream_body=body,
+    )
 
 
 def unreadable(exchange: Exchange, body: bytes) -> UpstreamError:
     """Describe a 2xx answer that is no JSON, such as a proxy's HTML page."""
     what = "an empty answer" if not body.strip() else "no JSON"
-    return UpstreamError(f"The upstream sent {what}.", code="upstream_malformed",
-                         upstream_status=exchange.open().status, upstream_body=body[:ERROR_LIMIT])
+    return UpstreamError(
+        f"The upstream sent {what}.",
+        code="upstream_malformed",
+        upstream_status=exchange.open().status,
+        upstream_body=body[:ERROR_LIMIT],
+    )
 
 
 def _decode(payloads: list[bytes], call: UpstreamCall) -> list[Any]:

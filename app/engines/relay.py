@@ -44,8 +44,13 @@ def endpoint(target: Target, path: str) -> str:
 
 def request_headers(target: Target, call: UpstreamCall) -> dict[str, str]:
     """Return the headers of one upstream request; those of opencode.json overrule ours."""
-    headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream",
-               "Accept-Encoding": "identity", "User-Agent": USER_AGENT, INSTANCE_HEADER: call.instance}
+    headers = {
+        "Content-Type": "application/json",
+        "Accept": "application/json, text/event-stream",
+        "Accept-Encoding": "identity",
+        "User-Agent": USER_AGENT,
+        INSTANCE_HEADER: call.instance,
+    }
     if target.api_key:
         headers["Authorization"] = f"Bearer {target.api_key}"
     return _overlaid(headers, target.headers)

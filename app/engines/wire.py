@@ -5,6 +5,7 @@ for a byte without reading it (so that a silent upstream can be bridged by keep-
 """
 
 import http.client
+import re
 import select
 import socket
 import ssl
@@ -20,12 +21,13 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, ReadTimeoutError
 from app.call import UpstreamCall
 from app.engines import network
 from app.engines.http_body import BodyDecoder
-from app.errors import ClientGone, UpstreamError, UpstreamTimeout, UpstreamTruncated, UpstreamUnreachable
+from app.errors import ClientGone, ConfigError, UpstreamError, UpstreamTimeout, UpstreamTruncated, UpstreamUnreachable
 
 READ_SIZE = 65_536
 WHOLE_LIMIT = 512 * 1024 * 1024
 IDLE_SECONDS = 60.0  # a kept connection older than this is not used again; many servers drop theirs after 60-75 s
 DRAIN_SECONDS = 0.05
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 FAILURES = (OSError, HTTPError, http.client.HTTPException)
 TIMEOUTS = (TimeoutError, ReadTimeoutError, ConnectTimeoutError)
 
@@ -39,13 +41,12 @@ class Exchange:
     Raises UpstreamUnreachable, UpstreamTimeout, UpstreamTruncated, or ClientGone when `call.cancel` was the reason.
     """
 
-    def __init__(self, method: str, url: str, headers: Mapping[str, str], body: bytes, call: UpstreamCall,
-                 keep: int = 1000) -> None:
+    def __init__(self, method: str, url: str, headers: Mapping[str, str], body: bytes, call: UpstreamCall) -> None:
         """Connect (or take a kept connection) and send the request; the answer is not waited for."""
         self.response: http.client.HTTPResponse | None = None
-        self._call, self._keep = call, keep
-        self._route, self._target = network.route(url)
-        self._request = (method, headers, body)
+        self._call, self._method = call, method
+        self._route, target = network.route(url)
+        self._request = encode_request(method, target, self._route, headers, body)
         self._sent = time.monotonic()
         self._last = self._sent
         self._got_byte = False
@@ -110,7 +111,7 @@ class Exchange:
         if connection is None:
             return
         if self._reusable():
-            _give_back(self._route, connection, self._keep)
+            _give_back(self._route, connection, self._call.kept_connections)
         else:
             self._abort()
             if self.response is not None:
@@ -127,14 +128,12 @@ class Exchange:
         """Send the request; False when a kept connection turned out to be dead."""
         connection = self._connection
         assert connection is not None
-        method, headers, body = self._request
         self._socket = connection.sock
         if self._call.cancel.cancelled:
             raise ClientGone("The client went away.")
-        connection.timeout = self._call.timeouts.first_byte
         try:
-            connection.sock.settimeout(connection.timeout)
-            connection.request(method, self._target, body, headers, preload_content=False)
+            connection.sock.settimeout(self._call.timeouts.first_byte)
+            connection.sock.sendall(self._request)
         except FAILURES:
             if not self._reused or self._call.cancel.cancelled:
                 raise
@@ -145,21 +144,28 @@ class Exchange:
     def _open(self) -> None:
         assert self._connection is not None
         try:
-            self._read_head(self._connection)
+            self._read_head(self._connection.sock)
         except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
             # A server may close an idle connection just as the request goes out; nothing was processed then.
             if not self._reused or self._call.cancel.cancelled:
                 raise
             self._connection.close()
             self._renew()
-            self._read_head(self._connection)
+            self._read_head(self._connection.sock)
 
-    def _read_head(self, connection: HTTPConnection) -> None:
-        self.response = response = http.client.HTTPConnection.getresponse(connection)
-        self._body = BodyDecoder(dict((name.lower(), value) for name, value in response.headers.items()), response.status)
-        if self._socket is not None and not self._body.complete:
-            self._early = self._take_early(response, self._socket)
-            self._socket.settimeout(self._call.timeouts.idle)
+    def _read_head(self, sock: socket.socket) -> None:
+        response = http.client.HTTPResponse(sock, method=self._method)
+        try:
+            response.begin()
+        except BaseException:
+            response.close()
+            raise
+        self.response = response
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        self._body = BodyDecoder(headers, response.status)
+        if not self._body.complete:
+            self._early = self._take_early(response, sock)
+            sock.settimeout(self._call.timeouts.idle)
 
     def _take_early(self, response: http.client.HTTPResponse, sock: socket.socket) -> bytes:
         """Empty the reader's buffer; from then on only the socket tells whether there is more."""
@@ -209,7 +215,7 @@ class Exchange:
                     return False
         except FAILURES:
             return False
-        self.response.close()  # lets http.client send again; the socket stays open
+        self.response.close()  # the reader over the socket; the socket itself stays open
         return self._body.complete and not self.response.will_close
 
     def _guard(self, step: Any) -> Any:
@@ -227,7 +233,9 @@ class Exchange:
         host = self._route.authority
         if isinstance(error, TIMEOUTS):
             limits = self._call.timeouts
-            step = f"connect within {limits.connect:g}" if self._socket is None else f"answer within {limits.first_byte:g}"
+            step = (
+                f"connect within {limits.connect:g}" if self._socket is None else f"answer within {limits.first_byte:g}"
+            )
             return UpstreamTimeout(f"The upstream {host} did not {step} s.")
         if self._got_byte or self.response is not None:
             return UpstreamTruncated(f"The upstream {host} closed the connection before the answer was complete.")
@@ -240,6 +248,20 @@ class Exchange:
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
             except OSError:
                 pass  # already gone
+
+
+def encode_request(method: str, target: str, where: network.Route, headers: Mapping[str, str], body: bytes) -> bytes:
+    """Return a request as the bytes of one write. Raises ConfigError for a header that would break its line."""
+    default = 443 if where.scheme == "https" else 80
+    host = f"[{where.host}]" if ":" in where.host else where.host
+    lines = [f"{method} {target} HTTP/1.1"]
+    if not any(name.lower() == "host" for name in headers):
+        lines.append(f"Host: {host}" if where.port == default else f"Host: {host}:{where.port}")
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if any(CONTROL.search(line) for line in lines):
+        raise ConfigError("An upstream address, key or header contains a line break or another control character.")
+    lines.append(f"Content-Length: {len(body)}\r\n\r\n")
+    return "\r\n".join(lines).encode("latin-1", "replace") + body
 
 
 def _take(route: network.Route) -> HTTPConnection | None:

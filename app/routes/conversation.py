@@ -18,16 +18,22 @@ from app.utils.json_text import dump, load
 from app.utils.model_resolver import resolve_model
 
 Chunks = list[dict[str, Any]]
-SSE_HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache, no-transform",
-               "X-Accel-Buffering": "no"}
+SSE_HEADERS = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-cache, no-transform",
+    "X-Accel-Buffering": "no",
+}
 
 
 def read_json() -> Any:
     """Return the JSON body, whatever the Content-Type says. Raises InvalidRequest, RequestTooLarge."""
     coding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if coding != "identity":
-        raise InvalidRequest(f"A request body with Content-Encoding {coding[:40]!r} is not read; send it as it is.",
-                             status=415, code="unsupported_encoding")
+        raise InvalidRequest(
+            f"A request body with Content-Encoding {coding[:40]!r} is not read; send it as it is.",
+            status=415,
+            code="unsupported_encoding",
+        )
     data = request.get_data(cache=False)
     if not data.strip():
         raise InvalidRequest("The request body is empty; send a JSON object.", code="invalid_json")
@@ -43,10 +49,11 @@ def read_json() -> Any:
 def begin_turn(body: Mapping[str, Any]) -> Turn:
     """Resolve the model that `body` names and return the turn, ready to go. Raises ModelNotFound, InvalidRequest."""
     settings: Settings = current_app.extensions["settings_store"].current
-    name = body.get("model") or settings.model_name or current_app.config.get("DEFAULT_MODEL")
-    if not name:
-        raise InvalidRequest("`model` is required and must be a non-empty string.", param="model",
-                             code="missing_required_parameter")
+    name = body.get("model") or settings.model_name
+    if not name or not isinstance(name, str):
+        raise InvalidRequest(
+            "`model` is required and must be a non-empty string.", param="model", code="missing_required_parameter"
+        )
     target = resolve_model(name, settings, client_key() if not settings.api_keys else None)
     g.trace.note("resolved", target)
     report = Report()
@@ -97,8 +104,9 @@ def _put_back(first: Chunks, rest: Iterator[Chunks]) -> Iterator[Chunks]:
         rest.close()  # type: ignore[attr-defined]
 
 
-def write_events(batches: Iterator[Chunks], encode: Callable[[Chunks], bytes], trace: Trace,
-                 keep_alive: float) -> Iterator[bytes]:
+def write_events(
+    batches: Iterator[Chunks], encode: Callable[[Chunks], bytes], trace: Trace, keep_alive: float
+) -> Iterator[bytes]:
     """Yield the bytes of an event stream: chunks, comments in long silences, an error event if one comes, [DONE]."""
     written = time.monotonic()
     try:

@@ -8,9 +8,12 @@ from app.version import VERSION
 
 bp = Blueprint("health", __name__)
 PATHS = {
-    "chat": "POST /v1/chat/completions", "completions": "POST /v1/completions", "models": "GET /v1/models",
+    "chat": "POST /v1/chat/completions",
+    "completions": "POST /v1/completions",
+    "models": "GET /v1/models",
     "repairs": "GET /v1/repairs",
-    "health": "GET /health", "ready": "GET /ready",
+    "health": "GET /health",
+    "ready": "GET /ready",
 }
 
 
@@ -32,8 +35,12 @@ def health() -> Response:
 def ready() -> Response:
     """Say whether the gateway can take requests now: 200, or 503 and why."""
     loader = current_app.extensions["loader"]
-    state = {"settings": current_app.extensions["settings_store"].problem or "ok",
-             "litellm": loader.state, "draining": lifecycle.draining, "in_flight": lifecycle.in_flight}
+    state = {
+        "settings": current_app.extensions["settings_store"].problem or "ok",
+        "litellm": loader.state,
+        "draining": lifecycle.draining,
+        "in_flight": lifecycle.in_flight,
+    }
     well = not lifecycle.draining and loader.state in ("ready", "not needed")
     return reply({"status": "ready" if well else "waiting", **state}, 200 if well else 503)
 

@@ -32,8 +32,13 @@ def model(name: str) -> Response:
 
 def as_openai(info: ModelInfo) -> dict[str, Any]:
     """Return OpenAI's four fields, and what agents like to know: name, limits, modalities, prices."""
-    row: dict[str, Any] = {"id": info.id, "object": "model", "created": info.created, "owned_by": info.owned_by,
-                           "name": info.name}
+    row: dict[str, Any] = {
+        "id": info.id,
+        "object": "model",
+        "created": info.created,
+        "owned_by": info.owned_by,
+        "name": info.name,
+    }
     if info.limit.get("context"):
         row["context_length"] = info.limit["context"]
     more = {"limit": info.limit, "modalities": info.modalities, "cost": info.cost, "alias_of": info.alias_of}

@@ -1,6 +1,7 @@
 """GET /v1/repairs: every rule, what it repairs, how it is set, and how often it was needed."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Response, current_app, request
@@ -13,6 +14,7 @@ from app.routes.health import reply
 from app.utils.model_resolver import resolve_model
 
 bp = Blueprint("repairs", __name__)
+NO_OPTIONS: Mapping[str, Any] = {}
 
 
 @bp.get("/v1/repairs")
@@ -24,7 +26,7 @@ def repairs() -> Response:
     """
     settings = current_app.extensions["settings_store"].current
     counts = current_app.extensions["repair_counts"]
-    rules, options = all_rules(), {}
+    rules, options = all_rules(), NO_OPTIONS
     if name := request.args.get("model"):
         target = resolve_model(name, settings)
         family, options = family_of(target.model, target.options, target.base_url), target.options

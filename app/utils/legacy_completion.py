@@ -12,12 +12,22 @@ from app.utils.request_check import FIELDS, check_fields
 
 OWN_FIELDS = {"model", "messages", "tools", "tool_choice", "response_format", "functions", "function_call", "logprobs"}
 COMPLETION_FIELDS = {name: types for name, types in FIELDS.items() if name not in OWN_FIELDS} | {
-    "prompt": (str, list), "suffix": (str,), "echo": (bool,), "best_of": (int,), "logprobs": (int,), "model": (str,)}
+    "prompt": (str, list),
+    "suffix": (str,),
+    "echo": (bool,),
+    "best_of": (int,),
+    "logprobs": (int,),
+    "model": (str,),
+}
 NOT_PASSED = frozenset({"prompt", "suffix", "echo", "best_of", "logprobs"})
-INSTRUCTION = ("Continue the text exactly where it stops. Answer with the continuation alone: "
-               "no explanation, no code fence, no repetition.")
-FILL_INSTRUCTION = ("Fill in what is missing at <CURSOR>, between the text before and after it. Answer with the missing "
-                    "text alone: no explanation, no code fence, no repetition of what is there.")
+INSTRUCTION = (
+    "Continue the text exactly where it stops. Answer with the continuation alone: "
+    "no explanation, no code fence, no repetition."
+)
+FILL_INSTRUCTION = (
+    "Fill in what is missing at <CURSOR>, between the text before and after it. Answer with the missing "
+    "text alone: no explanation, no code fence, no repetition of what is there."
+)
 
 
 def check_completion_request(body: object) -> dict[str, Any]:
@@ -43,15 +53,19 @@ def read_prompt(body: Mapping[str, Any]) -> str:
         return str(prompt[0])
     if all(isinstance(item, str) for item in prompt):
         raise InvalidRequest("Send one prompt per request.", param="prompt", code="unsupported_value")
-    raise InvalidRequest("`prompt` must be text; token ids cannot be read here.", param="prompt", code="unsupported_value")
+    raise InvalidRequest(
+        "`prompt` must be text; token ids cannot be read here.", param="prompt", code="unsupported_value"
+    )
 
 
 def as_chat(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return the chat request that asks for the same."""
     prompt, suffix = read_prompt(body), body.get("suffix")
     if suffix:
-        messages = [{"role": "system", "content": FILL_INSTRUCTION},
-                    {"role": "user", "content": f"{prompt}<CURSOR>{suffix}"}]
+        messages = [
+            {"role": "system", "content": FILL_INSTRUCTION},
+            {"role": "user", "content": f"{prompt}<CURSOR>{suffix}"},
+        ]
     else:
         messages = [{"role": "system", "content": INSTRUCTION}, {"role": "user", "content": prompt}]
     return {**{name: value for name, value in body.items() if name not in NOT_PASSED}, "messages": messages}
@@ -60,8 +74,15 @@ def as_chat(body: Mapping[str, Any]) -> dict[str, Any]:
 def format_text_completion(answer: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
     """Return a formatted chat.completion as a text_completion."""
     before = read_prompt(body) if body.get("echo") else ""
-    choices = [{"text": before + (choice["message"].get("content") or ""), "index": choice["index"], "logprobs": None,
-                "finish_reason": _finish(choice.get("finish_reason"))} for choice in answer["choices"]]
+    choices = [
+        {
+            "text": before + (choice["message"].get("content") or ""),
+            "index": choice["index"],
+            "logprobs": None,
+            "finish_reason": _finish(choice.get("finish_reason")),
+        }
+        for choice in answer["choices"]
+    ]
     return {**_head(answer), "choices": choices, "usage": answer.get("usage")}
 
 

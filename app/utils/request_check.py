@@ -12,12 +12,33 @@ from app.errors import InvalidRequest
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 NUMBER, TEXT, LIST, OBJECT = (int, float), (str,), (list,), (dict,)
 FIELDS: dict[str, tuple[type, ...]] = {
-    "model": TEXT, "messages": LIST, "temperature": NUMBER, "top_p": NUMBER, "n": (int,), "max_tokens": (int,),
-    "max_completion_tokens": (int,), "presence_penalty": NUMBER, "frequency_penalty": NUMBER, "seed": (int,),
-    "stream": (bool,), "stream_options": OBJECT, "stop": (str, list), "tools": LIST, "tool_choice": (str, dict),
-    "parallel_tool_calls": (bool,), "response_format": OBJECT, "reasoning_effort": TEXT, "logit_bias": OBJECT,
-    "logprobs": (bool,), "top_logprobs": (int,), "user": TEXT, "functions": LIST, "function_call": (str, dict),
-    "modalities": LIST, "audio": OBJECT, "prediction": OBJECT,
+    "model": TEXT,
+    "messages": LIST,
+    "temperature": NUMBER,
+    "top_p": NUMBER,
+    "n": (int,),
+    "max_tokens": (int,),
+    "max_completion_tokens": (int,),
+    "presence_penalty": NUMBER,
+    "frequency_penalty": NUMBER,
+    "seed": (int,),
+    "stream": (bool,),
+    "stream_options": OBJECT,
+    "stop": (str, list),
+    "tools": LIST,
+    "tool_choice": (str, dict),
+    "parallel_tool_calls": (bool,),
+    "response_format": OBJECT,
+    "reasoning_effort": TEXT,
+    "logit_bias": OBJECT,
+    "logprobs": (bool,),
+    "top_logprobs": (int,),
+    "user": TEXT,
+    "functions": LIST,
+    "function_call": (str, dict),
+    "modalities": LIST,
+    "audio": OBJECT,
+    "prediction": OBJECT,
 }
 NAMES = {str: "a string", int: "an integer", float: "a number", bool: "a boolean", list: "an array", dict: "an object"}
 POSITIVE = ("max_tokens", "max_completion_tokens", "n")
@@ -61,12 +82,14 @@ def _check_message(message: object, where: str) -> None:
         raise InvalidRequest(f"`{where}.role` must be one of {known}.", param=f"{where}.role", code="invalid_value")
     content = message.get("content")
     if content is not None and not isinstance(content, str | list):
-        raise InvalidRequest(f"`{where}.content` must be a string or an array.", param=f"{where}.content",
-                             code="invalid_type")
+        raise InvalidRequest(
+            f"`{where}.content` must be a string or an array.", param=f"{where}.content", code="invalid_type"
+        )
     for index, part in enumerate(content if isinstance(content, list) else ()):
         if not isinstance(part, dict | str):
-            raise InvalidRequest(f"`{where}.content[{index}]` must be an object.", param=f"{where}.content[{index}]",
-                                 code="invalid_type")
+            raise InvalidRequest(
+                f"`{where}.content[{index}]` must be an object.", param=f"{where}.content[{index}]", code="invalid_type"
+            )
     _check_calls(message.get("tool_calls"), f"{where}.tool_calls")
 
 
@@ -77,8 +100,11 @@ def _check_calls(calls: object, where: str) -> None:
         raise InvalidRequest(f"`{where}` must be an array of objects.", param=where, code="invalid_type")
     for index, call in enumerate(calls):
         if call.get("type", "function") == "function" and not isinstance(call.get("function"), dict):
-            raise InvalidRequest(f"`{where}[{index}].function` must be an object.", param=f"{where}[{index}].function",
-                                 code="invalid_type")
+            raise InvalidRequest(
+                f"`{where}[{index}].function` must be an object.",
+                param=f"{where}[{index}].function",
+                code="invalid_type",
+            )
 
 
 def _check_tool(tool: object, where: str) -> None:
@@ -90,8 +116,12 @@ def _check_tool(tool: object, where: str) -> None:
     if not isinstance(function, dict):
         raise InvalidRequest(f"`{where}.function` must be an object.", param=f"{where}.function", code="invalid_type")
     if not isinstance(function.get("name"), str) or not function["name"]:
-        raise InvalidRequest(f"`{where}.function.name` must be a non-empty string.", param=f"{where}.function.name",
-                             code="invalid_value")
+        raise InvalidRequest(
+            f"`{where}.function.name` must be a non-empty string.", param=f"{where}.function.name", code="invalid_value"
+        )
     if not isinstance(function.get("parameters"), dict | None):
-        raise InvalidRequest(f"`{where}.function.parameters` must be an object.",
-                             param=f"{where}.function.parameters", code="invalid_type")
+        raise InvalidRequest(
+            f"`{where}.function.parameters` must be an object.",
+            param=f"{where}.function.parameters",
+            code="invalid_type",
+        )

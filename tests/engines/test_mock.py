@@ -98,13 +98,6 @@ def test_the_request_field_goes_before_the_message_and_that_before_the_configura
     assert only({**said, "mock": {"text": "field"}}, script=script)["content"] == "field"
 
 
-def test_the_mock_script_variable_names_a_file(tmp_path, monkeypatch):
-    path = tmp_path / "script.json"
-    path.write_text('{"text": "from the environment"}')
-    monkeypatch.setenv("GATEWAY_MOCK_SCRIPT", str(path))
-    assert only(request())["content"] == "from the environment"
-
-
 @pytest.mark.parametrize(
     "options",
     (

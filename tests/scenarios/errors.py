@@ -202,7 +202,10 @@ def mid_errors(name: str, event: Event, says: str = "", status: int = 503) -> tu
     return (
         scenario(name, stream_of([*HELLO_START, *end], done=False), (), late),
         scenario(
-            f"{name}_late", stream_of([*LONG_WORDS, *end], done=False), (), late_long,
+            f"{name}_late",
+            stream_of([*LONG_WORDS, *end], done=False),
+            (),
+            late_long,
         ),
     )
 

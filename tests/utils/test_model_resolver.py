@@ -373,3 +373,10 @@ def test_created_comes_from_the_release_date():
     models = {"a": {"release_date": "2026-01-02"}, "b": {"release_date": "?"}}
     settings = settings_of(provider={"p": {"options": {"baseURL": RELAY}, "models": models}})
     assert [info.created for info in list_models(settings)] == [1767312000, 0]
+
+
+@pytest.mark.parametrize(("own", "expected"), (({}, "from-env.json"), ({"script": "own.json"}, "own.json")))
+def test_the_mock_script_of_the_environment_serves_mocks_without_one(own, expected):
+    opencode = {"provider": {"mock": {"options": {"engine": "mock", **own}, "models": {"mock": {}}}}}
+    settings = Settings.load({"GATEWAY_MOCK_SCRIPT": "from-env.json"}, dotenv=False, opencode=opencode)
+    assert resolve_model("mock", settings).options["script"] == expected
