@@ -189,7 +189,7 @@ class Settings:
         "GATEWAY_KEEP_ALIVE", "15", number(0, 3600, float), "seconds of silence before a comment is sent; 0: never"
     )
     workers: int = row("GATEWAY_WORKERS", "1", number(1, 256), "gunicorn worker processes")
-    threads: int = row("GATEWAY_THREADS", "256", number(1, 10_000), "threads of one worker")
+    threads: int = row("GATEWAY_THREADS", "1024", number(1, 10_000), "threads of one worker")
     worker_class: str = row("GATEWAY_WORKER_CLASS", "gthread", one_of("gthread", "gevent"), "gunicorn worker class")
     forward_client_key: bool = row(
         "GATEWAY_FORWARD_CLIENT_KEY", "1", flag, "send the client's key upstream when no other is known"

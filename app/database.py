@@ -147,7 +147,7 @@ def begin_write(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def migrate(engine: Engine) -> None:
+def migrate(engine: Engine, migrations: tuple[tuple[str, ...], ...] = MIGRATIONS) -> None:
     """Bring the tables to the newest version, keeping what they hold. Raises ConfigError for tables of a newer gateway."""
     with engine.connect() as connection:
         begin_write(connection)
@@ -155,9 +155,9 @@ def migrate(engine: Engine) -> None:
             connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": MIGRATION_LOCK})
         connection.execute(text("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)"))
         version = connection.execute(text("SELECT max(version) FROM schema_version")).scalar() or 0
-        if version > len(MIGRATIONS):
-            raise ConfigError(f"it was made by a newer gateway (version {version}, known up to {len(MIGRATIONS)})")
-        for number, statements in enumerate(MIGRATIONS[version:], version + 1):
+        if version > len(migrations):
+            raise ConfigError(f"it was made by a newer gateway (version {version}, known up to {len(migrations)})")
+        for number, statements in enumerate(migrations[version:], version + 1):
             for sql in statements:
                 connection.execute(text(sql))
             connection.execute(text("INSERT INTO schema_version VALUES (:number)"), {"number": number})

@@ -19,10 +19,13 @@ class Watcher:
     """Cancels a token when its client's socket is closed by the peer."""
 
     def __init__(self) -> None:
+        self._begin()
+        os.register_at_fork(after_in_child=self._begin)  # the thread stays behind, and may have held the lock
+
+    def _begin(self) -> None:
         self._watched: dict[int, tuple[socket.socket, CancelToken]] = {}
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._pid = 0
 
     def watch(self, client: socket.socket, token: CancelToken) -> Callable[[], None]:
         """Watch `client` until the returned function is called, which must be before the socket is closed."""
@@ -32,8 +35,7 @@ class Watcher:
         entry = (client, token)
         with self._changed:
             self._watched[number] = entry
-            if self._thread is None or self._pid != os.getpid():
-                self._pid = os.getpid()
+            if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="disconnect-watcher", daemon=True)
                 self._thread.start()
             self._changed.notify()

@@ -10,12 +10,17 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from flask import Response
+from gunicorn import util
+from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
 from app.banner import banner
 from app.config import Settings
+from app.errors import InvalidRequest, answer_error, error_body
 from app.lifecycle import lifecycle
 from app.log_filter import install_logging
+from app.utils.json_text import dump
 
 settings = Settings.load()
 
@@ -54,6 +59,28 @@ def drain(then: Callable[[], None]) -> None:
     then()
 
 
+def write_json_error(sock: Any, status: int, reason: str, message: str) -> None:
+    """Answer what is not even HTTP in OpenAI's shape too; gunicorn's own page is HTML and quotes the request."""
+    error = InvalidRequest(f"This is no valid HTTP request: {reason}.", status=status, code="invalid_http")
+    if status >= 500:
+        error = InvalidRequest(
+            "The gateway failed on this request.", status=status, type="server_error", code="internal_error"
+        )
+    body = dump(error_body(error))
+    head = f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    util.write_nonblock(sock, head.encode("latin-1") + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+
+util.write_error = write_json_error
+
+
+def answer_broken_body(error: ParseException) -> Response:
+    """A chunked body that is none shows only when the application reads it."""
+    return answer_error(
+        InvalidRequest("The request body could not be read.", code="invalid_http", headers={"Connection": "close"})
+    )
+
+
 def when_ready(server: Any) -> None:
     """Say what is served, once the port is open."""
     address = server.LISTENERS[0] if server.LISTENERS else None
@@ -64,6 +91,7 @@ def post_worker_init(worker: Any) -> None:
     """Mask what libraries log, and load what is heavy, in the process that needs it and behind the open port."""
     raise_file_limit()
     app = worker.app.callable
+    app.register_error_handler(ParseException, answer_broken_body)
     install_logging(app.extensions["secret_book"].masker_for_all, loggers=("gunicorn.error",))
     app.extensions["loader"].begin()
 

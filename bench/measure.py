@@ -115,7 +115,7 @@ def measure_stream(
     row = row_of(name, long, long_cpu, server)
     each_short, each_long = short_cpu / max(1, short.good), long_cpu / max(1, long.good)
     chunk = max(0.0, (each_long - each_short) / (many - few))
-    row.cpu_ms, row.chunk_us = (each_short - few * chunk) * 1000, chunk * 1_000_000
+    row.cpu_ms, row.chunk_us = max(0.0, each_short - few * chunk) * 1000, chunk * 1_000_000
     row.requests, row.bad = short.good + long.good, short.bad + long.bad
     row.errors = (*short.errors, *long.errors, server.last_traceback()) if row.bad else ()
     return row

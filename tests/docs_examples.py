@@ -117,9 +117,12 @@ def run(example: Example, gateway: Gateway, folder: Path) -> list[str]:
     begin = len(gateway.output())
     code = example.command.text.replace(ADDRESS, gateway.url)
     interpreter = ["bash", "-e"] if example.command.language == "bash" else [sys.executable]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"  # has a python3
+    environ = clean_environ(folder, BASE=gateway.url, NO_PROXY="127.0.0.1", PATH=path)
     done = subprocess.run([*interpreter, "-c", code], cwd=folder, capture_output=True, text=True, timeout=LIMIT,
-                          env=clean_environ(folder, BASE=gateway.url, NO_PROXY="127.0.0.1"))
+                          env=environ)
     assert done.returncode == 0, f"{example}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
+    assert "internal_error" not in done.stdout, f"{example}: a bug in the gateway\n{gateway.output()[begin:]}"
     printed = done.stdout.replace(gateway.url, ADDRESS)
     shown = []
     for block in example.shown:

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -67,8 +66,7 @@ def gateway_for(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
 @pytest.mark.parametrize(("position", "example"), EXAMPLES, ids=lambda value: str(value))
 def test_an_example_does_what_it_shows(position: int, example: Example, gateway_for, tmp_path: Path) -> None:
     if "curl" in example.command.text and not shutil.which("curl"):
-        warnings.warn("curl is missing: THE EXAMPLES OF THE DOCUMENTS ARE NOT RUN", stacklevel=1)
-        pytest.skip("curl is missing: the examples of the documents are not run")
+        pytest.skip("curl is missing: THE EXAMPLES OF THE DOCUMENTS ARE NOT RUN")
     shown = run(example, gateway_for(example.gateway), tmp_path)
     if RECORDING:
         record(example.path, position, shown)

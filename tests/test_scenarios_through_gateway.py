@@ -50,7 +50,6 @@ RULES = {
     "empty_stop": "turn.empty",
     "empty_then_good": "turn.retry",
     "cut_args_length": "tool.cut",
-    "lone_surrogate": "stream.surrogates",
     "choices_null": "stream.choices",
     "empty_role": "stream.role",
 }

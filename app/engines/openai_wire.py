@@ -26,7 +26,8 @@ def read_answer(exchange: Exchange, call: UpstreamCall) -> dict[str, Any]:
         decoder = sse.Decoder()
         payloads = decoder.feed(raw) + decoder.flush()
         call.saw_done = any(payload.strip() == sse.DONE for payload in payloads)
-        return {"chunks": [value for payload in payloads if payload.strip() != sse.DONE for value in _parse(payload)]}
+        chunks = [value for payload in payloads if payload.strip() != sse.DONE for value in _parse(payload)]
+        return {"chunks": chunks + _read_stray(decoder.stray, exchange, call)}
     try:
         answer = sse.parse(raw)[0]
     except ValueError:
@@ -51,14 +52,21 @@ def read_chunks(exchange: Exchange, call: UpstreamCall) -> Iterator[list[Any]]:
             if first in WHOLE_STARTS:
                 yield from _read_whole(data, batches, exchange, call)
                 return
-        batch = _decode(decoder.feed(data), call)
+        batch, fault = _decode(decoder.feed(data), call)
+        if call.saw_done:
+            break
         if batch or not data:
             yield batch
-        if call.saw_done:
-            return
-    batch = _decode(decoder.flush(), call) or _read_stray(decoder.stray, exchange)
+        if fault:
+            raise fault
+    else:
+        batch, fault = _decode(decoder.flush(), call)
     if batch:
         yield batch
+    if fault:
+        raise fault
+    if stray := _read_stray(decoder.stray, exchange, call):
+        yield stray
 
 
 def check_status(exchange: Exchange) -> None:
@@ -93,9 +101,10 @@ def unreadable(exchange: Exchange, body: bytes) -> UpstreamError:
     )
 
 
-def _decode(payloads: list[bytes], call: UpstreamCall) -> list[Any]:
+def _decode(payloads: list[bytes], call: UpstreamCall) -> tuple[list[Any], UpstreamError | None]:
+    """Return the chunks of one read, and what is wrong with the event behind them: they arrived, so they count."""
     if not payloads:
-        return []
+        return [], None
     call.trace.raw(payloads)
     batch: list[Any] = []
     for payload in payloads:
@@ -106,8 +115,11 @@ def _decode(payloads: list[bytes], call: UpstreamCall) -> list[Any]:
             batch.append(orjson.loads(payload))
         except ValueError:
             if payload.strip():
-                batch.extend(_parse(payload))
-    return batch
+                try:
+                    batch.extend(_parse(payload))
+                except UpstreamError as fault:
+                    return batch, fault
+    return batch, None
 
 
 def _parse(payload: bytes) -> list[Any]:
@@ -133,11 +145,13 @@ def _read_whole(data: bytes, rest: Iterator[bytes], exchange: Exchange, call: Up
     yield values
 
 
-def _read_stray(stray: bytes, exchange: Exchange) -> list[Any]:
-    """Lines outside any event at the end of a stream: a bare JSON error, or a page of HTML."""
+def _read_stray(stray: bytes, exchange: Exchange, call: UpstreamCall) -> list[Any]:
+    """Lines outside any event: a bare JSON error in a stream, or a page of HTML that ends it."""
     if stray.lstrip()[:1] not in WHOLE_STARTS:
         return []
     try:
         return sse.parse(stray)
     except ValueError:
+        if call.saw_done:
+            return []
         raise unreadable(exchange, stray) from None

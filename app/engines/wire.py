@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from urllib3.connection import HTTPConnection
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, ReadTimeoutError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 
 from app.call import UpstreamCall
 from app.engines import network
@@ -231,7 +231,7 @@ class Exchange:
         if not isinstance(error, FAILURES):
             return error
         host = self._route.authority
-        if isinstance(error, TIMEOUTS):
+        if isinstance(error, TIMEOUTS) and not isinstance(error, NewConnectionError):
             limits = self._call.timeouts
             step = (
                 f"connect within {limits.connect:g}" if self._socket is None else f"answer within {limits.first_byte:g}"

@@ -7,7 +7,7 @@ apart. No transport, no HTTP, no formatting.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
-from app.errors import UpstreamError
+from app.errors import UpstreamError, UpstreamTruncated
 from app.quirks import errors, finish, gemini, openai_stream, reasoning, sound_calls, stream_repair, usage
 from app.quirks.errors import TurnUnusable, map_upstream_error
 from app.quirks.families import family_of
@@ -99,23 +99,32 @@ def repair_stream(
         include_usage=include_usage,
     )  # fmt: skip
     machine = StreamRepair(body, report.renames, Ledger(report, modes), conduct)
+    lost = False
     try:
-        for batch in batches:
-            repaired: list[dict[str, Any]] = []
-            try:
-                for chunk in batch:
-                    repaired += machine.feed(chunk)
-            except UpstreamError:
-                if machine.sent and repaired:
-                    yield repaired  # what stood before the error in the same read
-                raise
-            machine.sent = machine.sent or bool(repaired)
-            yield repaired
-        yield machine.end(call.saw_done)
+        try:
+            yield from _feed(batches, machine)
+        except UpstreamTruncated:
+            lost = True  # whether that matters depends on what the answer has said
+        yield machine.end(call.saw_done, lost)
     finally:
         close = getattr(batches, "close", None)
         if close is not None:
             close()
+
+
+def _feed(batches: Iterable[list[Any]], machine: StreamRepair) -> Iterator[list[dict[str, Any]]]:
+    """Yield what leaves of each batch."""
+    for batch in batches:
+        repaired: list[dict[str, Any]] = []
+        try:
+            for chunk in batch:
+                repaired += machine.feed(chunk)
+        except UpstreamError:
+            if machine.sent and repaired:
+                yield repaired  # what stood before the error in the same read
+            raise
+        machine.sent = machine.sent or bool(repaired)
+        yield repaired
 
 
 def _conduct(target: AnswerTarget, **how: Any) -> Conduct:

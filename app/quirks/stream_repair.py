@@ -38,7 +38,7 @@ class Memory:
 
     __slots__ = (
         "assembler", "characters", "index", "legacy", "native", "opened",
-        "place", "raw", "released", "splitter", "spoke",
+        "place", "raw", "released", "repeats", "splitter", "spoke",
     )  # fmt: skip
 
     def __init__(self, index: int, conduct: Conduct, ledger: Ledger) -> None:
@@ -51,6 +51,7 @@ class Memory:
         self.splitter = reasoning.TagSplitter(always, flagged, ledger, self.place)
         self.raw: str | None = None
         self.native: str | None = None
+        self.repeats = False  # something came after a finish reason, which is no end then
         self.legacy = False
         self.opened = False
         self.spoke = False
@@ -107,14 +108,16 @@ class StreamRepair:
         chunk["choices"] = [{"index": memory.index, "delta": {"content": text}, "finish_reason": None}]
         return [chunk]
 
-    def end(self, done: bool) -> list[dict]:
+    def end(self, done: bool, lost: bool = False) -> list[dict]:
         """Return the calls, finish reasons and usage of an answer whose upstream said `done`, or was cut off.
+
+        `lost` says that the connection broke; it matters only where the answer had not ended before.
 
         Raises TurnUnusable when nothing was sent and another attempt may help; UpstreamTruncated for a cut answer.
         """
         out: list[dict] = []
         memories = sorted(self._memories.values(), key=lambda memory: memory.index)
-        cut = self._is_cut(memories, done)
+        cut = self._is_cut(memories, done, lost)
         for memory in memories or [self._memory(0)]:
             out += self._end_choice(memory, cut)
         return out + self._end_usage()
@@ -164,6 +167,7 @@ class StreamRepair:
 
     def _feed_choice(self, memory: Memory, choice: dict, chunk: dict) -> list[dict]:
         raw, native = openai_stream.raw_finish(choice)
+        memory.repeats = memory.repeats or bool(memory.raw and choice.get("delta"))
         memory.raw = raw or memory.raw
         memory.native = native or memory.native
         delta = openai_stream.find_delta(choice, memory.spoke, self._ledger, f"{memory.place}.delta")
@@ -248,9 +252,10 @@ class StreamRepair:
             out += [made for call in batch.calls for made in self._own(memory, {"tool_calls": [call]})]
         return out
 
-    def _is_cut(self, memories: list[Memory], done: bool) -> bool:
+    def _is_cut(self, memories: list[Memory], done: bool, lost: bool) -> bool:
         """Tell whether the answer ended before it was complete; raises when that is all there is to say."""
-        cut = not done and not (memories and all(memory.raw for memory in memories))
+        ended = [bool(memory.raw) and not (lost and memory.repeats) for memory in memories]
+        cut = not done and not (ended and all(ended))
         cut = cut or any(finish.kind_of(memory.raw) == finish.CUT for memory in memories)
         if not cut:
             return False

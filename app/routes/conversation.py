@@ -18,6 +18,7 @@ from app.utils.json_text import dump, load
 from app.utils.model_resolver import resolve_model
 
 Chunks = list[dict[str, Any]]
+CLOSE = {"Connection": "close"}
 SSE_HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-cache, no-transform",
@@ -34,7 +35,10 @@ def read_json() -> Any:
             status=415,
             code="unsupported_encoding",
         )
-    data = request.get_data(cache=False)
+    try:
+        data = request.get_data(cache=False)
+    except OSError:  # gunicorn's word for a broken chunked body, and for a client that stops half-way
+        raise InvalidRequest("The request body could not be read.", code="invalid_http", headers=CLOSE) from None
     if not data.strip():
         raise InvalidRequest("The request body is empty; send a JSON object.", code="invalid_json")
     try:
