@@ -73,8 +73,9 @@ def _closed(watched: dict[int, tuple[socket.socket, CancelToken]]) -> list[int]:
 
 
 def _at_end(client: socket.socket) -> bool:
+    plain = getattr(client, "_sock", client)  # gevent's sockets would wait, and lock out the thread that writes
     try:
-        return client.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        return bool(plain.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"")
     except (BlockingIOError, ValueError):
         return False  # TLS sockets refuse to peek; they report the end as POLLRDHUP
     except OSError:

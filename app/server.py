@@ -3,6 +3,7 @@
 Used as `gunicorn -c python:app.server "app:create_app()"`; the values come from the gateway's own settings.
 """
 
+import faulthandler
 import math
 import os
 import resource
@@ -89,6 +90,7 @@ def when_ready(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Mask what libraries log, and load what is heavy, in the process that needs it and behind the open port."""
+    faulthandler.enable()
     raise_file_limit()
     app = worker.app.callable
     app.register_error_handler(ParseException, answer_broken_body)

@@ -51,6 +51,19 @@ def test_before_the_first_byte(running: tuple[Gateway, FakeUpstream], engine: st
     assert upstream.wait_closed(WITHIN)
 
 
+@pytest.mark.parametrize("stream", (False, True), ids=("whole", "stream"))
+def test_under_gevent(tmp_path: Path, stream: bool) -> None:
+    pytest.importorskip("gevent", reason="GEVENT IS NOT INSTALLED: the gevent worker is not tested")
+    with FakeUpstream() as upstream:
+        config = write_map(tmp_path, both_engines(upstream.base_url))
+        with Gateway(tmp_path, OPENCODE_CONFIG=config, GATEWAY_WORKER_CLASS="gevent") as gateway:
+            upstream.hang_before_headers()
+            client = ask(gateway, "relay", stream)
+            upstream.wait_for_requests(1)
+            client.close()
+            assert upstream.wait_closed(WITHIN)
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_in_the_middle_of_a_stream(running: tuple[Gateway, FakeUpstream], engine: str) -> None:
     gateway, upstream = running

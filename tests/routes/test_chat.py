@@ -7,13 +7,13 @@ import pytest
 
 from tests.answers import USAGE, chunk, completion, stream, tool, tool_call
 from tests.client import chat_body
+from tests.conftest import provider_at
 
 CAPTURED = sorted((Path(__file__).parent.parent / "fixtures" / "agents").glob("*.json"))
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo=", "detail": "low"}}
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "out", "strict": True, "schema": {
     "type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}}}
 CONVERSATION = [
-    {"role": "developer", "content": "Be brief."},
     {"role": "system", "content": [{"type": "text", "text": "Also kind."}]},
     {"role": "user", "name": "ann", "content": [{"type": "text", "text": "What is this?"}, IMAGE]},
     {"role": "assistant", "content": "Let me look.", "tool_calls": [tool_call()]},
@@ -44,7 +44,8 @@ WITH_TOOLS = {"tool_choice", "parallel_tool_calls"}
 def test_every_field_reaches_the_upstream(gateway, upstream, name, streamed):
     upstream.reply_sse(stream()) if streamed else upstream.reply_json(completion())
     others = {"tools": [tool()]} if name in WITH_TOOLS else {}
-    assert gateway.chat(**{name: FIELDS[name]}, **others, stream=streamed).status == 200
+    body = chat_body(**{name: FIELDS[name], **others, "stream": streamed})
+    assert gateway.post("/v1/chat/completions", body).status == 200
     (sent,) = upstream.bodies
     assert sent[name] == FIELDS[name]
 
@@ -63,14 +64,23 @@ def test_nothing_else_reaches_the_upstream(gateway, upstream):
 
 def test_both_engines_send_the_same(client_for, upstream, litellm_loaded):
     upstream.reply_json(completion())
-    body = {name: value for name, value in FIELDS.items() if name not in ("max_tokens", "user")}
+    body = chat_body(**FIELDS)
     for engine in ("relay", "litellm"):
-        assert client_for(engine).chat(**body, stream=False).status == 200
+        assert client_for(engine).post("/v1/chat/completions", body).status == 200
     first, second = upstream.requests
     assert first.body == second.body
-    ours = {"host", "content-length", "accept-encoding", "connection"}
+    ours = {"host", "content-length", "accept", "accept-encoding", "connection"}
     assert {name: first.headers[name] for name in set(first.headers) - ours} == {
         name: second.headers[name] for name in set(second.headers) - ours}
+
+
+@pytest.mark.parametrize(("options", "role"), [({"developer_role": "keep"}, "developer"), ({}, "system")])
+def test_the_developer_role_is_kept_or_its_change_is_told(serve, upstream, engine, options, role):
+    upstream.reply_json(completion())
+    gateway = serve({"up": provider_at(upstream.base_url, engine, **options)})
+    reply = gateway.chat(messages=[{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "hi"}])
+    assert [message["role"] for message in upstream.bodies[0]["messages"]] == [role, "user"]
+    assert ("developer_role" in reply.headers.get("x-gateway-repairs", "")) is (role == "system")
 
 
 @pytest.mark.parametrize("options", [{"include_usage": True}, {"include_usage": True, "include_obfuscation": False}])
@@ -162,7 +172,7 @@ def test_a_whole_answer_is_openais(gateway, upstream):
     reply = gateway.chat()
     assert reply.headers["content-type"] == "application/json"
     assert reply.json["object"] == "chat.completion" and reply.json["usage"]["total_tokens"] == 5
-    assert reply.json["choices"][0]["message"] == {"role": "assistant", "content": "Hi é 🙂"}
+    assert reply.json["choices"][0]["message"] == {"role": "assistant", "content": "Hi é 🙂", "refusal": None}
     assert reply.finish == ["stop"]
 
 
