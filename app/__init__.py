@@ -14,7 +14,7 @@ from app.store import Store
 def create_app(settings: Settings | None = None) -> Flask:
     """Return the WSGI application. Raises ConfigError for settings that cannot be served."""
     app = Flask(__name__, static_folder=None)
-    store = SettingsStore(settings or Settings.load())
+    store = SettingsStore(settings or Settings.load(), log=errors.log.warning)
     check_bind(store.current)
     app.config["MAX_CONTENT_LENGTH"] = store.current.max_body_bytes
     app.extensions |= {"settings_store": store, "loader": Loader(store.current)}

@@ -220,7 +220,7 @@ def ask_schemas(prober: Prober, result: Result) -> None:
         reply = prober.ask(SHORT, messages=[USER], tools=[tool_with(group)])
         return taken(reply), blamed_keywords(group, reply.words)
 
-    find(prober, result, "schema keywords", list(SCHEMAS), ask, 8)
+    find(prober, result, "schema keywords", list(SCHEMAS), ask, 9)
 
 
 def tool_with(keywords: list[str]) -> dict[str, Any]:

@@ -69,24 +69,29 @@ class Verdict:
 
 
 def find_refused(names: Group, ask: Callable[[Group], Answer], questions: int) -> Verdict:
-    """Ask about groups of names, at most `questions` times, until each is known to be taken or refused."""
-    verdict, groups = Verdict(), [list(names)]
-    while groups and questions > 0:
-        group, questions = groups.pop(0), questions - 1
+    """Ask about groups of names, at most `questions` times, until each is known to be taken or refused.
+
+    All at once first; what a refusal names goes out; where it names nothing, halving finds one and the rest is asked again.
+    """
+    verdict, pool = Verdict(), list(names)
+    suspects: list[str] = []  # one of these is refused
+    while pool and questions > 0:
+        group, questions = suspects[: len(suspects) // 2] or pool, questions - 1
         taken, blamed = ask(group)
         named = [name for name in group if name in blamed]
         if taken is None:
-            verdict.unknown += group
-        elif taken:
+            break
+        if taken:
             verdict.accepted += group
-        elif named or len(group) == 1:
-            verdict.refused += named or group
-            if rest := [name for name in group if name not in named and named]:
-                groups.insert(0, rest)
+            suspects = [name for name in suspects if name not in group]
         else:
-            half = len(group) // 2
-            groups[:0] = [group[:half], group[half:]]
-    verdict.unknown += [name for group in groups for name in group]
+            verdict.refused += named
+            suspects = [] if named else list(group)
+        if len(suspects) == 1:
+            verdict.refused += suspects
+            suspects = []
+        pool = [name for name in pool if name not in verdict.accepted and name not in verdict.refused]
+    verdict.unknown = pool
     return verdict
 
 

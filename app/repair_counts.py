@@ -9,12 +9,13 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from app.quirks.report import Report
 from app.quirks.rule import FIX, WARN
 from app.store import Store
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+    from app.quirks.report import Report
 
 FLUSH_AFTER = 1.0  # seconds
 MOST_KEYS = 5_000  # combinations of rule and model; more are counted under the model OTHER
@@ -57,7 +58,7 @@ class RepairCounts:
         self._next_write = 0.0
         self._process = ""
 
-    def add(self, report: Report, model: str) -> None:
+    def add(self, report: "Report", model: str) -> None:
         """Count what one request needed; call it once, at the request's end."""
         if not report.counts and not report.warnings:
             return

@@ -73,13 +73,20 @@ class Store:
             return
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # no more threads, or the interpreter is ending
+                    self.failures += 1
+                    return
+                self._thread = thread
                 atexit.register(self.finish)
 
     def submit(self, job: Job, delay: float = 0.0) -> bool:
         """Have `job` write with a connection, in a transaction with others, `delay` seconds from now; False if dropped."""
         self.begin()
+        if self._thread is None:
+            return False
         try:
             self._jobs.put_nowait((time.monotonic() + delay, job))
         except queue.Full:
@@ -94,7 +101,7 @@ class Store:
     def read(self, query: "Callable[[Connection], Found]", otherwise: Found) -> Found:
         """Return what `query` finds with a connection; `otherwise` when the database cannot be used."""
         self.begin()
-        database = self._database if self._opened.wait(OPEN_WAIT) else None
+        database = self._database if self._thread is not None and self._opened.wait(OPEN_WAIT) else None
         if database is None:
             self._count_failures(1)
             if time.monotonic() >= self._next_try and self._jobs.empty():
@@ -208,8 +215,11 @@ class Store:
             self._recovered()
 
     def _open(self) -> bool:
-        from app import database
-
+        try:
+            from app import database
+        except ImportError as error:
+            self._say(str(error))
+            return False
         try:
             self._database = database.open_database(self._url, self._folder)
         except database.FAILURES as error:
@@ -230,9 +240,12 @@ class Store:
                     self._database = None
             if database is not None:
                 database.close()
+        self._say(describe(error))
+
+    def _say(self, problem: str) -> None:
         if self.problem is None:
-            self.problem = describe(error)
-            log.warning("the database cannot be used, the gateway goes on without it: %s", self.problem)
+            self.problem = problem
+            log.warning("the database cannot be used, the gateway goes on without it: %s", problem)
 
     def _recovered(self) -> None:
         self._pause = PAUSES[0]

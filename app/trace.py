@@ -46,6 +46,9 @@ STATIONS = (
     "error",
 )
 
+OWN_WORDS = frozenset({"id", "method", "engine", "key_source", "client", "finish_reason"})
+NOT_TRACED = frozenset({"/health", "/ready"})  # probes ask every few seconds and would fill the log
+
 Event = tuple[int | None, object]  # number of a chunk (None for comments and [DONE]) and its masked value
 
 
@@ -168,9 +171,11 @@ class Trace:
             "emitted_chunks": max(self.emitted_chunks, 0),
             "dropped_events": self.dropped_events,
         }
-        masker = self._masker()  # our own names need no masking: this runs for every request
+        masker = self._masker()  # this runs for every request: numbers and our own words need no masking
         return {
-            name: masker.mask_named(name, value) if isinstance(value, str) else masker.mask(value)
+            name: value
+            if value is None or name in OWN_WORDS or isinstance(value, (int, float))
+            else (masker.mask_named(name, value) if isinstance(value, str) else masker.mask(value))
             for name, value in facts.items()
         }
 
@@ -317,6 +322,8 @@ def init_app(
 
 
 def _begin(book: SecretBook, sinks: Sequence[Sink]) -> None:
+    if request.path in NOT_TRACED:
+        return
     secrets = read_request_secrets(request.headers, request.args)
     book.remember(secrets)
     g.trace = Trace(

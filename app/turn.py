@@ -5,7 +5,7 @@ that names a parameter (which is left out from then on), and after one that miss
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from app import quirks
@@ -15,15 +15,18 @@ from app.errors import GatewayError, UpstreamError
 from app.quirks.answer import asked_again
 from app.quirks.errors import TurnUnusable, map_upstream_error
 from app.quirks.report import Report
+from app.quirks.signatures import dialect_of_refusal
 from app.utils.defaults import with_defaults
 
 if TYPE_CHECKING:
     from app.config import Settings
     from app.utils.model_resolver import Target
 
-ATTEMPTS = 4  # the first, and one for each reason to try again
+ATTEMPTS = 8  # the first, and one for each reason to try again; an upstream may name refused parameters one by one
 
-_learned: dict[str, set[str]] = {}  # upstream address -> names of parameters it refused, for the life of the process
+# What upstreams taught by refusing, by address and model, for the life of the process.
+_dialects: dict[str, str] = {}
+_learned: dict[str, set[str]] = {}  # names of parameters
 
 
 class SignatureStore(Protocol):
@@ -50,6 +53,7 @@ class Turn:
         self._tried: dict[str, UpstreamError] = {}
         self._dummies = False
         self._modes = quirks.read_modes(self.settings, self.target.options)
+        self._take_dialect()
 
     def complete(self) -> dict[str, Any]:
         """Return the whole answer, repaired. Raises errors of the gateway's tree."""
@@ -98,6 +102,9 @@ class Turn:
         for reason, error in self._tried.items():
             asked_again(self.report.note, error, reason)
         whole, defaulted = with_defaults(self.body, self.target, self.settings)
+        if whole.get("stream") and self.target.options.get("includeUsage") is not False:
+            # Always asked for: the log and the traces want to know; the client is told only if it asked itself.
+            whole["stream_options"] = {**(whole.get("stream_options") or {}), "include_usage": True}
         learned = _learned.get(self._upstream(), ())
         prepared = quirks.prepare(
             whole,
@@ -135,15 +142,22 @@ class Turn:
         if error.upstream_status != 400:
             return None
         text = (error.upstream_body or b"").decode("utf-8", "replace")
-        if quirks.is_signature_error(text):
+        if dialect := dialect_of_refusal(text):
+            if "dialect" not in self.target.options:
+                _dialects[self._upstream()] = dialect
+                self._take_dialect()
+                return f"dialect {dialect}"
             self._dummies = True
             return "signature"
-        names = {quirks.learned_name(field, at) for field, at in quirks.learn(text)}
         known = _learned.setdefault(self._upstream(), set())
-        if names - known:
-            known |= names
-            return "parameter"
-        return None
+        new = {quirks.learned_name(field, at) for field, at in quirks.learn(text)} - known
+        known |= new
+        return f"refused {', '.join(sorted(new))}" if new else None
+
+    def _take_dialect(self) -> None:
+        """Treat the upstream as what it turned out to be, whatever its models are called."""
+        if dialect := _dialects.get(self._upstream()):
+            self.target = replace(self.target, options={"dialect": dialect, **self.target.options})
 
     def _upstream(self) -> str:
         return f"{self.target.base_url} {self.target.litellm_model}"

@@ -15,7 +15,7 @@ from tests.upstream import FakeUpstream, upstream_fixture
 
 ENGINES = ("relay", "litellm")
 QUIET = {"GATEWAY_VERBOSE": "0", "GATEWAY_KEEP_ALIVE": "0"}
-NOT_INHERITED = ("_PROXY", "_API_KEY", "_API_BASE", "_BASE_URL", "_CA_BUNDLE")
+NOT_INHERITED = ("_PROXY", "_API_KEY", "_API_BASE", "_BASE_URL")
 
 upstream = pytest.fixture(upstream_fixture)
 

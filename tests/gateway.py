@@ -20,6 +20,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 START_LIMIT, STOP_LIMIT, POLL = 60.0, 15.0, 0.05  # seconds
 
+# A pytest that is told to end does so like an interrupted one: fixtures stop the processes that they started.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+
 
 def clean_environ(folder: Path, **environ: str) -> dict[str, str]:
     """An environment without the developer's keys, .env, home and proxies."""

@@ -265,3 +265,29 @@ def test_the_end_of_a_process_writes_what_waits(tmp_path):
     process = run('store.submit(put("a")); store.submit(put("b"), delay=60)', tmp_path)
     process.communicate(timeout=60)
     assert process.returncode == 0 and stored(tmp_path) == ["a", "b"]
+
+
+def test_without_sqlalchemy_the_gateway_goes_on(tmp_path):
+    code = """
+import sys
+sys.modules["sqlalchemy"] = None
+assert store.submit(lambda c: None) and store.flush(20) and store.read(ids, "nothing") == "nothing"
+assert "sqlalchemy" in store.problem
+"""
+    process = run(code, tmp_path, stderr=subprocess.PIPE)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert errors.count(b"goes on without it") == 1 and b"Traceback" not in errors
+
+
+def test_a_start_and_a_health_check_open_nothing(tmp_path):
+    code = """
+from app import create_app
+from app.config import Settings
+settings = Settings.load({"GATEWAY_DATA_DIR": sys.argv[1] + "/var"}, dotenv=False, opencode={})
+assert create_app(settings).test_client().get("/health").status_code == 200
+assert "sqlalchemy" not in sys.modules and not Path(sys.argv[1], "var").exists()
+"""
+    process = run(code, tmp_path, stderr=subprocess.PIPE)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors

@@ -12,7 +12,7 @@ from typing import Any
 
 from app.call import UpstreamCall
 from app.engines import openai_wire, relay
-from app.engines.litellm_transport import Tap, WireTransport, current
+from app.engines.litellm_transport import NO_KEY, Tap, WireTransport, current
 from app.errors import ClientGone, GatewayError, UpstreamError, UpstreamTimeout
 from app.utils.model_resolver import Target
 
@@ -22,6 +22,7 @@ TRANSLATED = frozenset(
     frequency_penalty logit_bias user response_format seed logprobs top_logprobs parallel_tool_calls reasoning_effort
     stream_options functions function_call modalities prediction audio service_tier web_search_options""".split()
 )
+CHAT_PATH = "/chat/completions"
 UNSENT = [{"role": "user", "content": "."}]
 NEVER_READ = 10**9  # "the model is repeating the same chunk": four spaces 100 times are no fault
 
@@ -72,6 +73,7 @@ def complete(body: dict[str, Any], target: Target, call: UpstreamCall) -> dict[s
         return _translate(body, target, call, tap)
     try:
         tap.streams = True  # the answer is read off the wire, whole as well as streamed
+        tap.url = relay.endpoint(target, CHAT_PATH)
         _complete(tap, _tapped_arguments(body, target, call) | {"stream": True})
         assert tap.exchange is not None
         return openai_wire.read_answer(tap.exchange, call)
@@ -84,6 +86,7 @@ def stream(body: dict[str, Any], target: Target, call: UpstreamCall) -> Iterator
     tap = Tap(call, streams=target.openai_dialect)
     try:
         if target.openai_dialect:
+            tap.url = relay.endpoint(target, CHAT_PATH)
             _complete(tap, _tapped_arguments(body, target, call) | {"stream": True})
             assert tap.exchange is not None
             yield from openai_wire.read_chunks(tap.exchange, call)
@@ -116,13 +119,14 @@ def _translated_arguments(body: Mapping[str, Any], target: Target, call: Upstrea
 
 
 def _common_arguments(target: Target, call: UpstreamCall) -> dict[str, Any]:
+    own = {name.lower() for name in target.headers}
     headers = {
         name: value
         for name, value in relay.request_headers(target, call).items()
-        if name not in ("Accept", "Accept-Encoding", "Content-Type", "Authorization")
+        if name.lower() in own or name not in ("Accept", "Accept-Encoding", "Content-Type", "Authorization")
     }
     return {
-        "api_key": target.api_key or "none",
+        "api_key": target.api_key or NO_KEY,
         "extra_headers": headers,
         "max_retries": 0,
         "num_retries": 0,
@@ -141,7 +145,7 @@ def _own_client() -> dict[str, Any]:
 
 
 def _api_base(target: Target) -> str:
-    return relay.endpoint(target, "").rstrip("/").removesuffix("/chat/completions")
+    return relay.endpoint(target, CHAT_PATH).partition("?")[0].removesuffix(CHAT_PATH)
 
 
 def _complete(tap: Tap, arguments: dict[str, Any]) -> Any:
@@ -171,16 +175,33 @@ def _translate(body: dict[str, Any], target: Target, call: UpstreamCall, tap: Ta
 def _translate_stream(body: dict[str, Any], target: Target, call: UpstreamCall, tap: Tap) -> Iterator[list[Any]]:
     wrapper = _complete(tap, _translated_arguments(body, target, call) | {"stream": True})
     call.saw_done = False
+    chunks = iter(wrapper)
+    while (chunk := _next_chunk(chunks, tap)) is not None:
+        dumped = chunk.model_dump(exclude_none=True)
+        if _has_ended(wrapper) is False:  # at the end of any stream, a cut one too, the wrapper invents a "stop"
+            for choice in dumped.get("choices") or ():
+                choice.pop("finish_reason", None)
+        call.trace.note("upstream_chunk", dumped)
+        yield [dumped]
+    call.saw_done = _has_ended(wrapper) is not False
+
+
+def _next_chunk(chunks: Iterator[Any], tap: Tap) -> Any:
+    """Return the next chunk, None at the end. Some dialects (native Gemini) send their request only here."""
+    token = current.set(tap)
     try:
-        for chunk in wrapper:
-            dumped = chunk.model_dump(exclude_none=True)
-            call.trace.note("upstream_chunk", dumped)
-            yield [dumped]
+        return next(chunks, None)
     except GatewayError:
         raise
     except Exception as error:  # see _complete
         raise _explain(error, tap) from error
-    call.saw_done = getattr(wrapper, "received_finish_reason", None) is not None
+    finally:
+        current.reset(token)
+
+
+def _has_ended(wrapper: Any) -> bool | None:
+    """Tell whether the upstream said a finish reason; None where LiteLLM no longer tells."""
+    return wrapper.received_finish_reason is not None if hasattr(wrapper, "received_finish_reason") else None
 
 
 def _explain(error: Exception, tap: Tap) -> GatewayError:

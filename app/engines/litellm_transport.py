@@ -14,14 +14,19 @@ from app.engines import network
 from app.engines.wire import Exchange
 
 HOP_HEADERS = frozenset({"content-encoding", "content-length", "transfer-encoding", "connection"})
+NO_KEY = "no-key-is-known"  # LiteLLM insists on one; a header that holds it is not sent
 NO_EVENTS = httpx.ByteStream(b"")
 
 
 class Tap:
-    """One LiteLLM call: its limits and its exchange. `streams` says that the engine reads the body itself."""
+    """One LiteLLM call: its limits and its exchange. `streams` says that the engine reads the body itself.
+
+    `url` is where the request goes if LiteLLM cannot be told: it would put a path behind a query.
+    """
 
     def __init__(self, call: UpstreamCall, streams: bool = False) -> None:
         self.call, self.streams = call, streams
+        self.url: str | None = None
         self.exchange: Exchange | None = None
         self.body: bytes | None = None
 
@@ -40,7 +45,7 @@ class WireTransport(httpx.BaseTransport):
         tap = current.get()
         if tap is None:
             raise httpx.ConnectError("The gateway made no call.", request=request)
-        url, headers = str(request.url), _headers(request)
+        url, headers = tap.url or str(request.url), _headers(request)
         headers |= network.proxy_headers(network.route(url)[0])
         tap.close()  # an earlier try of the same call
         tap.exchange = Exchange(request.method, url, headers, request.read(), tap.call)
@@ -72,7 +77,7 @@ class _Body(httpx.SyncByteStream):
 def _headers(request: httpx.Request) -> dict[str, str]:
     headers = {
         name: value
-        for name, value in request.headers.items()
-        if not name.lower().startswith("x-stainless") and name.lower() not in ("connection", "content-length")
+        for name, value in request.headers.multi_items()  # of two spellings of a name the later one counts: the map's
+        if not name.startswith("x-stainless") and name not in ("connection", "content-length") and NO_KEY not in value
     }
     return headers | {"accept-encoding": "identity"}

@@ -20,7 +20,7 @@ WHOLE_STARTS = (b"{", b"[", b"<")
 def read_answer(exchange: Exchange, call: UpstreamCall) -> dict[str, Any]:
     """Return the answer's JSON object, or `{"chunks": [...]}` where the upstream streamed although it was not asked to."""
     check_status(exchange)
-    raw = exchange.read_all()
+    raw = exchange.read_all().removeprefix(sse.MARK)
     call.trace.note("upstream_response", raw)
     if raw.lstrip()[:5] in (b"data:", b"event") or raw.startswith(b":"):
         decoder = sse.Decoder()
@@ -135,7 +135,7 @@ def _read_whole(data: bytes, rest: Iterator[bytes], exchange: Exchange, call: Up
         if not more:
             yield []
         pieces.append(more)
-    raw = b"".join(pieces)
+    raw = b"".join(pieces).removeprefix(sse.MARK)
     call.trace.raw([raw])
     try:
         values = sse.parse(raw)

@@ -37,6 +37,11 @@ def is_signature_error(text: str) -> bool:
     return SIGNATURE_ERROR.search(text) is not None
 
 
+def dialect_of_refusal(text: str) -> str | None:
+    """Return the dialect that an upstream's refusal gives away: who misses thought signatures is a Gemini."""
+    return "gemini" if is_signature_error(text) else None
+
+
 def read_signature(call: Mapping) -> str | None:
     """Return the signature that a tool call carries: in `extra_content`, or where LiteLLM and Portkey put it."""
     extra = call.get("extra_content")

@@ -70,23 +70,24 @@ class Finisher:
 
     def _build(self, call: Call, arguments: str, index: int, place: str, position: int) -> dict:
         plain, carried = decode_id(call.id)
-        call_id = self._settle_id(plain if position == 0 else "", place)
         kind, field = ("custom", "input") if call.custom else ("function", "arguments")
         name = tool_name(call.name, self._names(), self._renames, self._ledger, place)
-        built: dict = {"index": index, "id": call_id, "type": kind, kind: {"name": name, field: arguments}}
         extra = call.extra if position == 0 else None
         signature = gemini.signature_in(extra) or (carried if position == 0 else None)
+        call_id = self._settle_id(plain if position == 0 else "", place, bool(signature))
         if signature and not gemini.signature_in(extra):
             extra = gemini.with_signature(extra, signature)
+        built: dict = {"index": index, "id": call_id, "type": kind, kind: {"name": name, field: arguments}}
         if extra:
             built["extra_content"] = extra
         if signature and self._on_signature is not None:
             self._on_signature(call_id, signature)
         return built
 
-    def _settle_id(self, call_id: str, place: str) -> str:
+    def _settle_id(self, call_id: str, place: str, signed: bool) -> str:
+        """A signature is kept by the call's id, for days: ids of six digits, as Gemini makes them, would collide."""
         taken = self._known_ids()
-        settled = tool_id(call_id, taken, self._mint_all, self._ledger, place)
+        settled = tool_id(call_id, taken, self._mint_all or signed, self._ledger, place)
         taken.add(settled)
         return settled
 

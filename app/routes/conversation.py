@@ -68,13 +68,16 @@ def begin_turn(body: Mapping[str, Any]) -> Turn:
 
 
 def count_at_end(report: Report, model: str) -> None:
-    """Have the repairs of this request counted when its last byte is out, however it ends."""
+    """Have the repairs of this request counted when all are known, however it ends."""
     current_app.extensions["store"].begin()  # opened while the upstream thinks, not when a signature is asked for
     counts = current_app.extensions["repair_counts"]
 
     @after_this_request
     def count(response: Response) -> Response:
-        response.call_on_close(lambda: counts.add(report, model))
+        if response.is_streamed:
+            response.call_on_close(lambda: counts.add(report, model))
+        else:
+            counts.add(report, model)
         return response
 
 

@@ -34,9 +34,10 @@ def health() -> Response:
 @bp.get("/ready")
 def ready() -> Response:
     """Say whether the gateway can take requests now: 200, or 503 and why."""
-    loader = current_app.extensions["loader"]
+    loader, store = current_app.extensions["loader"], current_app.extensions["settings_store"]
+    store.current  # noqa: B018  looks at the file, so that `problem` is about what is there now
     state = {
-        "settings": current_app.extensions["settings_store"].problem or "ok",
+        "settings": store.problem or "ok",
         "litellm": loader.state,
         "draining": lifecycle.draining,
         "in_flight": lifecycle.in_flight,

@@ -7,7 +7,6 @@ from typing import Any
 from flask import Blueprint, Response, current_app, request
 
 from app.quirks.families import family_of
-from app.quirks.registry import all_rules, read_modes
 from app.quirks.rule import FIX, WARN, Rule, mode_of
 from app.repair_counts import Key
 from app.routes.health import reply
@@ -24,6 +23,8 @@ def repairs() -> Response:
     `counts` are repairs made per model since this server started, `warnings` those only noted (rules set to warn),
     `total` those of all servers that share the database within 30 days. Raises ModelNotFound.
     """
+    from app.quirks.registry import all_rules, read_modes  # all rules: nothing that a start should wait for
+
     settings = current_app.extensions["settings_store"].current
     counts = current_app.extensions["repair_counts"]
     rules, options = all_rules(), NO_OPTIONS

@@ -33,7 +33,7 @@ FILL_INSTRUCTION = (
 def check_completion_request(body: object) -> dict[str, Any]:
     """Return `body` if it is a completion request that a chat model can serve. Raises InvalidRequest."""
     if not isinstance(body, dict):
-        raise InvalidRequest("The request body must be a JSON object.")
+        raise InvalidRequest("The request body must be a JSON object.", code="invalid_type")
     check_fields(body, COMPLETION_FIELDS)
     if "prompt" not in body or body["prompt"] in (None, [], ""):
         raise InvalidRequest("`prompt` is required.", param="prompt", code="missing_required_parameter")

@@ -48,10 +48,12 @@ MOST_CHOICES = 128
 def check_chat_request(body: object) -> dict[str, Any]:
     """Return `body` if it is a chat request (without a check of the model's name). Raises InvalidRequest."""
     if not isinstance(body, dict):
-        raise InvalidRequest("The request body must be a JSON object.")
+        raise InvalidRequest("The request body must be a JSON object.", code="invalid_type")
     check_fields(body, FIELDS)
     if not body.get("messages"):
-        raise InvalidRequest("`messages` is required and must be a non-empty array.", param="messages")
+        raise InvalidRequest(
+            "`messages` is required and must be a non-empty array.", param="messages", code="missing_required_parameter"
+        )
     for position, message in enumerate(body["messages"]):
         _check_message(message, f"messages[{position}]")
     for position, tool in enumerate(body.get("tools") or ()):
