@@ -14,6 +14,7 @@ from app.engines import engine_for
 from app.errors import GatewayError, UpstreamError
 from app.quirks.answer import asked_again
 from app.quirks.errors import TurnUnusable, map_upstream_error
+from app.quirks.families import family_of
 from app.quirks.report import Report
 from app.quirks.signatures import dialect_of_refusal
 from app.utils.defaults import with_defaults
@@ -143,7 +144,7 @@ class Turn:
             return None
         text = (error.upstream_body or b"").decode("utf-8", "replace")
         if dialect := dialect_of_refusal(text):
-            if "dialect" not in self.target.options:
+            if family_of(self.target.model, self.target.options, self.target.base_url) != dialect:
                 _dialects[self._upstream()] = dialect
                 self._take_dialect()
                 return f"dialect {dialect}"

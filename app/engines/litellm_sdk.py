@@ -22,6 +22,7 @@ TRANSLATED = frozenset(
     frequency_penalty logit_bias user response_format seed logprobs top_logprobs parallel_tool_calls reasoning_effort
     stream_options functions function_call modalities prediction audio service_tier web_search_options""".split()
 )
+NOT_TOLD = object()
 CHAT_PATH = "/chat/completions"
 UNSENT = [{"role": "user", "content": "."}]
 NEVER_READ = 10**9  # "the model is repeating the same chunk": four spaces 100 times are no fault
@@ -200,8 +201,9 @@ def _next_chunk(chunks: Iterator[Any], tap: Tap) -> Any:
 
 
 def _has_ended(wrapper: Any) -> bool | None:
-    """Tell whether the upstream said a finish reason; None where LiteLLM no longer tells."""
-    return wrapper.received_finish_reason is not None if hasattr(wrapper, "received_finish_reason") else None
+    """Tell whether the upstream said a finish reason; None where LiteLLM no longer tells (1.106.2 does)."""
+    told = [getattr(wrapper, name, NOT_TOLD) for name in ("received_finish_reason", "intermittent_finish_reason")]
+    return None if NOT_TOLD in told else told != [None, None]
 
 
 def _explain(error: Exception, tap: Tap) -> GatewayError:

@@ -106,8 +106,10 @@ def test_a_call_that_cannot_be_read_is_left_out_and_named() -> None:
 )
 def test_signatures_are_handed_over_with_the_final_id(carrier: dict) -> None:
     calls, _, signatures, _ = finish({**call(), **carrier})
-    assert signatures == [("a", "S")]
-    assert calls[0]["id"] == "a" and calls[0]["extra_content"] == {"google": {"thought_signature": "S"}}
+    ((call_id, signature),) = signatures
+    assert signature == "S"
+    assert MINTED.fullmatch(call_id), "a short id would collide with another conversation's in the store"
+    assert calls[0]["id"] == call_id and calls[0]["extra_content"] == {"google": {"thought_signature": "S"}}
 
 
 def test_a_signature_goes_with_a_minted_id() -> None:
