@@ -12,7 +12,6 @@ opencode_version=1.18.33
 install_opencode() {
     local folder=.cache/opencode stamp=.cache/opencode/installed-version
     [ "$(cat "$stamp" 2>/dev/null || true)" = "$opencode_version" ] && return 0
-    command -v npm >/dev/null 2>&1 || return 1
     say "Installing OpenCode $opencode_version from npm into $folder (once) ..."
     rm -rf "$folder" && mkdir -p "$folder"
     npm install --prefix "$folder" --cache .cache/npm --no-audit --no-fund --ignore-scripts --no-save \
@@ -22,11 +21,15 @@ install_opencode() {
 }
 
 make_venv .venv-test requirements-dev.lock
-if ! install_opencode; then
+if ! command -v npm >/dev/null 2>&1; then
     say "************************************************************************"
-    say "* OpenCode could not be installed (npm missing, or it failed above).   *"
-    say "* The tests that drive the real OpenCode binary WILL BE SKIPPED.       *"
+    say "* npm is missing, so OpenCode cannot be installed: the tests that      *"
+    say "* drive the real OpenCode binary WILL BE SKIPPED.                      *"
     say "************************************************************************"
+elif ! install_opencode; then
+    say "npm could not install OpenCode; what went wrong stands above. Without the tests that need it:"
+    say "    .venv-test/bin/python -m pytest -m 'not opencode'"
+    exit 1
 fi
 
 exec .venv-test/bin/python -m pytest "$@"

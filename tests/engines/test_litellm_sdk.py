@@ -84,7 +84,8 @@ GEMINI_ANSWER = {
     "candidates": [{"content": {"role": "model", "parts": [{"text": "Hello!"}]}, "finishReason": "STOP", "index": 0}],
     "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5}, "modelVersion": "g"}
 GEMINI_CALL = {"candidates": [{"content": {"role": "model", "parts": [
-    {"functionCall": {"name": "read", "args": {"path": "a.py"}}}]}, "finishReason": "STOP", "index": 0}]}
+    {"functionCall": {"name": "read", "args": {"path": "a.py"}}}]}, "finishReason": "STOP", "index": 0}],
+    "usageMetadata": GEMINI_ANSWER["usageMetadata"]}
 CLAUDE_HEAD = {"id": "msg_1", "type": "message", "role": "assistant", "model": "c", "usage": {"input_tokens": 3, "output_tokens": 2}}
 CLAUDE_ANSWER = {**CLAUDE_HEAD, "content": [{"type": "text", "text": "Hello!"}], "stop_reason": "end_turn"}
 CLAUDE_CALL = {**CLAUDE_HEAD, "stop_reason": "tool_use", "content": [
