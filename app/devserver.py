@@ -13,7 +13,7 @@ from app.log_filter import install_logging
 
 
 class QuietHandler(WSGIRequestHandler):
-    """HTTP/1.1 with kept connections, and no access log: the gateway writes its own."""
+    """HTTP/1.1, for chunked streams, and no access log: the gateway writes its own. Werkzeug keeps no connections."""
 
     protocol_version = "HTTP/1.1"
 

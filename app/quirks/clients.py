@@ -57,7 +57,7 @@ def flat_tools(body: dict, facts: Facts, note: Note) -> None:
     """Cursor mixes flat, nested and custom tools in one list (litellm#34029); all become functions, what only a
     vendor's server can run goes.
 
-    A custom tool becomes a function with one string parameter `input`. Setting: options.custom_tools "keep".
+    A custom tool becomes a function with one string parameter `input`. Setting: options.customTools "keep".
     """
     if isinstance(body.get("tools"), list):
         tools = []
@@ -93,7 +93,7 @@ def plain_tool(tool: object, facts: Facts) -> dict | None:
 
 def keeps_custom(facts: Facts) -> bool:
     """OpenAI's own endpoint knows custom tools."""
-    return facts.host.endswith("openai.com") or facts.options.get("custom_tools") == "keep"
+    return facts.host.endswith("openai.com") or facts.options.get("customTools") == "keep"
 
 
 def custom_as_function(tool: dict) -> dict | None:
@@ -135,10 +135,10 @@ def plain_tool_choice(choice: object, facts: Facts) -> object:
 
 
 def developer_as_system(body: dict, facts: Facts, note: Note) -> None:
-    """Role `developer` is known to OpenAI only; chat templates elsewhere raise on it. Setting: options.developer_role
+    """Role `developer` is known to OpenAI only; chat templates elsewhere raise on it. Setting: options.developerRole
     "keep".
     """
-    if facts.host.endswith(("openai.com", "azure.com")) or facts.options.get("developer_role") == "keep":
+    if facts.host.endswith(("openai.com", "azure.com")) or facts.options.get("developerRole") == "keep":
         return
     for position, message in enumerate(body["messages"]):
         if message["role"] == "developer":

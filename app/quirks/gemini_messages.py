@@ -254,9 +254,9 @@ def strip_fields(body: dict, facts: Facts, note: Note) -> None:
     """Message fields that the endpoint does not know: `name`, `refusal`, `audio`, `reasoning_content`,
     `reasoning_details` … (Cline echoes them).
 
-    Setting: options.message_fields lists further fields to leave in.
+    Setting: options.messageFields lists further fields to leave in.
     """
-    extra = facts.options.get("message_fields")
+    extra = facts.options.get("messageFields")
     more = frozenset(map(str, extra)) if isinstance(extra, (list, tuple)) else frozenset()
     call_fields = CALL_FIELDS if facts.openai_dialect else CALL_FIELDS | {"provider_specific_fields"}
     for position, message in enumerate(body["messages"]):

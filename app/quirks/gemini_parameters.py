@@ -62,7 +62,7 @@ def clamp_effort(body: dict, facts: Facts, note: Note) -> None:
     """`reasoning_effort` knows none, minimal, low, medium, high: `xhigh` and `max` become high, `none` only works on
     2.5 without Pro.
 
-    Setting: options.reasoning_efforts maps further values, e.g. {"minimal": "low"}.
+    Setting: options.reasoningEfforts maps further values, e.g. {"minimal": "low"}.
     """
     given = body.get("reasoning_effort")
     if given is None or not facts.openai_dialect:
@@ -71,7 +71,7 @@ def clamp_effort(body: dict, facts: Facts, note: Note) -> None:
         note("reasoning_effort", body.pop("reasoning_effort"), None)
         facts.dropped.append("reasoning_effort")
         return
-    own = facts.options.get("reasoning_efforts")
+    own = facts.options.get("reasoningEfforts")
     effort = EFFORTS.get(str(given).lower(), "high" if isinstance(given, str) else "medium")
     if effort == "none" and (facts.generation >= 3 or "pro" in facts.model.lower()):
         effort = "low"
@@ -118,7 +118,7 @@ def plain_temperature(body: dict, facts: Facts, note: Note) -> None:
 
     Setting: options.temperature "default" (this), "drop" (never send one below 1) or "keep".
     """
-    setting = facts.options.get("temperature_on_3", "default")
+    setting = facts.options.get("temperatureOn3", "default")
     value = body.get("temperature")
     if facts.generation < 3 or setting == "keep" or not isinstance(value, (int, float)):
         return
@@ -132,18 +132,18 @@ def room_for_thinking(body: dict, facts: Facts, note: Note) -> None:
     """Thinking is paid out of max_tokens: a cap of 500 gave 478 tokens of thoughts and 18 of text (hindsight#3365;
     titles broken, hermes-agent#91927).
 
-    A cap of at most options.small_max_tokens (default 512) without an effort of the client's gets the least effort
-    that the model knows; options.max_tokens_floor (default 0, off) raises smaller caps to itself.
+    A cap of at most options.smallMaxTokens (default 512) without an effort of the client's gets the least effort
+    that the model knows; options.maxTokensFloor (default 0, off) raises smaller caps to itself.
     """
     name = "max_tokens" if "max_tokens" in body else "max_completion_tokens"
     cap = body.get(name)
     if not isinstance(cap, int) or isinstance(cap, bool) or not thinks(facts) or not facts.openai_dialect:
         return
-    floor = facts.options.get("max_tokens_floor")
+    floor = facts.options.get("maxTokensFloor")
     if isinstance(floor, int) and cap < floor:
         note(name, cap, floor)
         body[name] = cap = floor
-    small = facts.options.get("small_max_tokens", 512)
+    small = facts.options.get("smallMaxTokens", 512)
     if isinstance(small, int) and cap <= small and "reasoning_effort" not in body and "extra_body" not in body:
         body["reasoning_effort"] = "low" if facts.generation >= 3 or "pro" in facts.model.lower() else "none"
         note("reasoning_effort", None, body["reasoning_effort"])

@@ -33,10 +33,10 @@ MAX_WORK = 6000
 class Subset(NamedTuple):
     """What this upstream takes; the defaults are the safe ones.
 
-    `keep`: further keywords to leave in (options.schema_keep: pattern, minLength, maxLength, minItems, maxItems,
+    `keep`: further keywords to leave in (options.schemaKeep: pattern, minLength, maxLength, minItems, maxItems,
     title, default …); `drop`: keywords that this upstream refused (learned); `unions`: "anyof", or "first" where
-    unions are refused without a word (options.schema_unions; google-api-python-client#2570); `empty_object`:
-    "placeholder", "string" or "keep" (options.schema_empty_object).
+    unions are refused without a word (options.schemaUnions; google-api-python-client#2570); `empty_object`:
+    "placeholder", "string" or "keep" (options.schemaEmptyObject).
     """
 
     keep: frozenset[str] = frozenset()

@@ -23,8 +23,8 @@ def plain_tools(body: dict, facts: Facts, note: Note) -> None:
     """Gemini refuses a request for one schema keyword it does not know: `$schema`, `additionalProperties`, `const`,
     `$ref` … (openswarm#24, unity-gateway#491).
 
-    Settings: options.schema_keep (keywords left in), options.schema_unions ("anyof" or "first"),
-    options.schema_empty_object ("placeholder", "string" or "keep"). The rewritten parameters are shared between
+    Settings: options.schemaKeep (keywords left in), options.schemaUnions ("anyof" or "first"),
+    options.schemaEmptyObject ("placeholder", "string" or "keep"). The rewritten parameters are shared between
     requests: read them, do not write to them.
     """
     tools = body.get("tools")
@@ -43,13 +43,13 @@ def subset_for(facts: Facts) -> Subset:
     """Read what this upstream takes from its options and from what it refused before."""
     options = facts.options
     refused = frozenset(name.removeprefix("tools:") for name in facts.learned if name.startswith("tools:"))
-    unions = "first" if refused & {"anyOf", "any_of"} else str(options.get("schema_unions", "anyof")).lower()
-    keep = options.get("schema_keep")
+    unions = "first" if refused & {"anyOf", "any_of"} else str(options.get("schemaUnions", "anyof")).lower()
+    keep = options.get("schemaKeep")
     return Subset(
         frozenset(str(keyword) for keyword in keep) if isinstance(keep, (list, tuple, set, frozenset)) else frozenset(),
         refused - {"type", "properties", "items", "anyOf", "any_of"},
         unions,
-        str(options.get("schema_empty_object", "placeholder")).lower(),
+        str(options.get("schemaEmptyObject", "placeholder")).lower(),
     )
 
 
@@ -115,14 +115,14 @@ def json_beside_tools(body: dict, facts: Facts, note: Note) -> None:
     """Gemini up to 2.5 refuses `response_format` beside tools: "Function calling with a response mime type … is
     unsupported" (python-genai#867).
 
-    The schema goes into the system text instead. Setting: options.json_with_tools true keeps both.
+    The schema goes into the system text instead. Setting: options.jsonWithTools true keeps both.
     """
     response_format = body.get("response_format")
     if not isinstance(response_format, dict) or not body.get("tools") or facts.generation >= 3:
         return
     if response_format.get("type") not in ("json_object", "json_schema"):
         return
-    if facts.options.get("json_with_tools") is True:
+    if facts.options.get("jsonWithTools") is True:
         return
     del body["response_format"]
     facts.dropped.append("response_format")

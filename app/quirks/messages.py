@@ -170,7 +170,7 @@ def pair_results(body: dict, facts: Facts, note: Note) -> None:
     cli#3814; OpenAI refuses it too).
 
     Missing results are filled in, text that stands between is moved behind them, results without a call become user
-    text. Setting: options.orphan_tool_results "user" (default) or "drop".
+    text. Setting: options.orphanToolResults "user" (default) or "drop".
     """
     messages = body["messages"]
     if is_paired(messages):
@@ -241,7 +241,7 @@ def no_result(call: dict, position: int, note: Note) -> dict:
 def orphan(message: dict, where: str, facts: Facts, note: Note) -> list[dict]:
     """Return what stands for a result without a call: user text with the same words, or nothing."""
     content = text_of(message.get("content"))
-    if facts.options.get("orphan_tool_results") == "drop" or not content.strip():
+    if facts.options.get("orphanToolResults") == "drop" or not content.strip():
         note(where, message, None)
         return []
     replacement = {"role": "user", "content": f"{ORPHAN}\n{content}"}

@@ -60,13 +60,13 @@ def read_signature(call: Mapping) -> str | None:
 
 
 def write_signature(call: dict, signature: str, facts: Facts) -> None:
-    """Put a signature where the upstream reads it; `options.signature_namespace` is "google" unless set."""
+    """Put a signature where the upstream reads it; `options.signatureNamespace` is "google" unless set."""
     if not facts.openai_dialect:  # LiteLLM's native translation reads this field and ignores extra_content
         given = call.get("provider_specific_fields")
         fields = given if isinstance(given, dict) else {}
         call["provider_specific_fields"] = {**fields, "thought_signature": signature}
         return
-    namespace = str(facts.options.get("signature_namespace", "google"))
+    namespace = str(facts.options.get("signatureNamespace", "google"))
     extra = call.get("extra_content")
     extra = dict(extra) if isinstance(extra, dict) else {}
     inner = extra.get(namespace)
@@ -96,12 +96,12 @@ def restore(body: dict, facts: Facts, note: Note) -> None:
     """Gemini 3 answers 400 when the first call of a step lost its thought signature, as OpenCode, Cline, qwen, pi …
     lose it (langroid#969, opencode#4832).
 
-    Own field first, then the store by id, then a dummy from Gemini 3 on. Settings: options.dummy_signature (its
-    text; Google names it in its FAQ), options.dummy_signature_encoding "plain" or "base64",
-    options.dummy_signature_on "first" (call of each step), "all" or "off".
+    Own field first, then the store by id, then a dummy from Gemini 3 on. Settings: options.dummySignature (its
+    text; Google names it in its FAQ), options.dummySignatureEncoding "plain" or "base64",
+    options.dummySignatureOn "first" (call of each step), "all" or "off".
     """
     wanted: list[tuple[str, dict]] = []
-    everywhere = facts.options.get("dummy_signature_on") == "all"
+    everywhere = facts.options.get("dummySignatureOn") == "all"
     for where, call, first in calls_of(body):
         if not first and not everywhere:
             continue
@@ -137,10 +137,10 @@ def calls_of(body: dict) -> Iterator[tuple[str, dict, bool]]:
 
 def dummy_for(facts: Facts) -> str | None:
     """Return the dummy signature for this model, or None where none is wanted."""
-    if facts.generation < ENFORCED_SINCE or facts.options.get("dummy_signature_on") == "off":
+    if facts.generation < ENFORCED_SINCE or facts.options.get("dummySignatureOn") == "off":
         return None
-    text = str(facts.options.get("dummy_signature") or DUMMY)
-    encoded = facts.options.get("dummy_signature_encoding") == "base64"
+    text = str(facts.options.get("dummySignature") or DUMMY)
+    encoded = facts.options.get("dummySignatureEncoding") == "base64"
     return b64encode(text.encode()).decode() if encoded else text
 
 

@@ -28,8 +28,8 @@ def rename(name: str) -> str:
 
 
 def pattern_for(facts: Facts) -> re.Pattern[str]:
-    """Return what a tool's name must match: options.tool_name_pattern, else the family's."""
-    own = facts.options.get("tool_name_pattern")
+    """Return what a tool's name must match: options.toolNamePattern, else the family's."""
+    own = facts.options.get("toolNamePattern")
     return compiled(own) if isinstance(own, str) and own else PATTERNS.get(facts.family, ANY_NAME)
 
 
@@ -44,7 +44,7 @@ def rename_tools(body: dict, facts: Facts, note: Note) -> None:
     """Tool names have at most 64 letters, digits, `_` or `-` (Gemini: and no leading digit); longer MCP names are
     renamed and named back in the answer (cline#7339).
 
-    Setting: options.tool_name_pattern, a regular expression. The way back is `report.renames` (sent -> the client's).
+    Setting: options.toolNamePattern, a regular expression. The way back is `report.renames` (sent -> the client's).
     """
     pattern = pattern_for(facts)
     for position, tool in enumerate(body.get("tools") or ()):
@@ -111,10 +111,10 @@ def unique_tools(body: dict, facts: Facts, note: Note) -> None:
 def limit_tools(body: dict, facts: Facts, note: Note) -> None:
     """At most 512 declarations are taken by Gemini (gemini-cli#19083), 128 by Groq; the first ones stay.
 
-    Setting: options.max_tools.
+    Setting: options.maxTools.
     """
     tools = body.get("tools")
-    own = facts.options.get("max_tools")
+    own = facts.options.get("maxTools")
     limit = own if isinstance(own, int) and own > 0 else LIMITS.get(family_or_host(facts))
     if not limit or not isinstance(tools, list) or len(tools) <= limit:
         return

@@ -19,7 +19,7 @@ CACHE_LIMIT = 1024  # names differing in case only would otherwise grow it witho
 
 # Keys of provider `options` that belong to OpenCode or its SDK; what is left is ours.
 SDK_OPTIONS = frozenset(
-    """apiKey baseURL enterpriseUrl setCacheKey timeout headerTimeout chunkTimeout headers includeUsage name gateway
+    """apiKey baseURL enterpriseUrl setCacheKey timeout headerTimeout chunkTimeout headers name gateway
     supportsStructuredOutputs rawIds""".split()
 )
 # The AI SDK's names for body fields that OpenCode sends under OpenAI's (openai-compatible 2.0.87).

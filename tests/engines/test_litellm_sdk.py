@@ -207,8 +207,12 @@ def test_what_is_no_answer_in_a_translated_dialect(native, upstream, npm, stream
     assert b"<html" not in reply.raw
 
 
-@EACH
-@pytest.mark.parametrize("broken", [False, True], ids=["ends early", "breaks off"])
+NOT_TOLD = pytest.mark.xfail(strict=True, reason="LiteLLM 1.106.2 reads a finish into every chunk of this dialect")
+
+
+@pytest.mark.parametrize(("npm", "broken"), [
+    pytest.param("@ai-sdk/google", False, marks=NOT_TOLD), ("@ai-sdk/google", True),
+    ("@ai-sdk/anthropic", False), ("@ai-sdk/anthropic", True)])
 def test_a_cut_stream_of_a_translated_dialect_is_no_happy_stop(native, upstream, npm, broken):
     """LiteLLM's wrapper ends every stream with a `stop` of its own."""
     if npm == "@ai-sdk/google":

@@ -85,7 +85,7 @@ def test_a_custom_tool_becomes_a_function_of_one_text(nested):
     assert function["name"] == "patch" and function["parameters"]["required"] == ["input"]
     assert "start: X" in function["parameters"]["properties"]["input"]["description"]
     assert body["tool_choice"] == {"type": "function", "function": {"name": "patch"}}
-    kept = facts(custom_tools="keep")
+    kept = facts(customTools="keep")
     assert apply(rules.flat_tools, {"tools": [tool]}, kept)[0]["tools"] == [tool]
 
 
@@ -112,7 +112,7 @@ def test_tool_choice(choice, expected):
     (
         ("localhost", {}, "system"),
         ("api.openai.com", {}, "developer"),
-        ("localhost", {"developer_role": "keep"}, "developer"),
+        ("localhost", {"developerRole": "keep"}, "developer"),
     ),
 )
 def test_the_developer_role(host, options, role):

@@ -139,5 +139,5 @@ def test_fields_that_the_endpoint_does_not_know_are_stripped():
         "name",
     ]
     assert len(places) == 8
-    kept, _ = apply(rules.strip_fields, {"messages": history[:1]}, facts(message_fields=["name"]))
+    kept, _ = apply(rules.strip_fields, {"messages": history[:1]}, facts(messageFields=["name"]))
     assert kept["messages"][0]["name"] == "bob"

@@ -65,14 +65,14 @@ def fresh(model: str, **options: object) -> Facts:
     (
         (
             rules.clamp_effort,
-            {"reasoning_efforts": {"minimal": "low"}},
+            {"reasoningEfforts": {"minimal": "low"}},
             {"reasoning_effort": "minimal"},
             {"reasoning_effort": "low"},
         ),
-        (rules.plain_temperature, {"temperature_on_3": "drop"}, {"temperature": 0.2}, {}),
-        (rules.plain_temperature, {"temperature_on_3": "drop"}, {"temperature": 1}, {"temperature": 1}),
-        (rules.room_for_thinking, {"small_max_tokens": 0}, {"max_tokens": 50}, {"max_tokens": 50}),
-        (rules.room_for_thinking, {"max_tokens_floor": 2048}, {"max_tokens": 50}, {"max_tokens": 2048}),
+        (rules.plain_temperature, {"temperatureOn3": "drop"}, {"temperature": 0.2}, {}),
+        (rules.plain_temperature, {"temperatureOn3": "drop"}, {"temperature": 1}, {"temperature": 1}),
+        (rules.room_for_thinking, {"smallMaxTokens": 0}, {"max_tokens": 50}, {"max_tokens": 50}),
+        (rules.room_for_thinking, {"maxTokensFloor": 2048}, {"max_tokens": 50}, {"max_tokens": 2048}),
         (rules.allow_known, {"parameters": ["seed"]}, {"seed": 1, "store": 1}, {"seed": 1}),
     ),
 )

@@ -54,7 +54,7 @@ def test_tools_nested_very_deep_end_somewhere():
 
 def test_an_upstreams_options_and_what_it_refused():
     subset = subset_for(
-        facts(schema_keep=["pattern"], schema_unions="FIRST")._replace(learned=frozenset({"tools:nullable", "x"}))
+        facts(schemaKeep=["pattern"], schemaUnions="FIRST")._replace(learned=frozenset({"tools:nullable", "x"}))
     )
     assert (subset.keep, subset.drop, subset.unions) == ({"pattern"}, {"nullable"}, "first")
     assert subset_for(facts()._replace(learned=frozenset({"tools:any_of"}))).unions == "first"
@@ -79,7 +79,7 @@ def test_response_schemas_are_rewritten():
 
 @pytest.mark.parametrize(
     ("model", "options", "kept"),
-    (("gemini-2.5-flash", {}, False), ("gemini-3-pro", {}, True), ("gemini-2.5-pro", {"json_with_tools": True}, True)),
+    (("gemini-2.5-flash", {}, False), ("gemini-3-pro", {}, True), ("gemini-2.5-pro", {"jsonWithTools": True}, True)),
 )
 def test_json_beside_tools(model, options, kept):
     given = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}

@@ -146,7 +146,7 @@ def test_each_call_is_followed_by_its_result(history, expected):
 
 
 def test_results_without_a_call_can_be_dropped():
-    body, _ = apply(rules.pair_results, {"messages": [USER, result("z")]}, facts(orphan_tool_results="drop"))
+    body, _ = apply(rules.pair_results, {"messages": [USER, result("z")]}, facts(orphanToolResults="drop"))
     assert body["messages"] == [USER]
 
 

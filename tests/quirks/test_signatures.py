@@ -77,9 +77,9 @@ def test_a_signature_in_another_field_moves_where_it_is_read():
         ("gemini-2.5-pro", {}, [None, None]),
         ("gemini-3-pro", {}, [DUMMY, None]),
         ("gemini-flash-latest", {}, [DUMMY, None]),  # unknown names get the newest behaviour
-        ("gemini-3-pro", {"dummy_signature_on": "all"}, [DUMMY, DUMMY]),
-        ("gemini-3-pro", {"dummy_signature_on": "off"}, [None, None]),
-        ("gemini-3-pro", {"dummy_signature": "x", "dummy_signature_encoding": "base64"}, ["eA==", None]),
+        ("gemini-3-pro", {"dummySignatureOn": "all"}, [DUMMY, DUMMY]),
+        ("gemini-3-pro", {"dummySignatureOn": "off"}, [None, None]),
+        ("gemini-3-pro", {"dummySignature": "x", "dummySignatureEncoding": "base64"}, ["eA==", None]),
     ),
 )
 def test_the_dummy_is_a_setting(model, options, expected):
@@ -88,7 +88,7 @@ def test_the_dummy_is_a_setting(model, options, expected):
 
 
 def test_the_namespace_is_a_setting():
-    restored, _ = apply(rules.restore, history([call("a")]), facts(signature_namespace="vertex"))
+    restored, _ = apply(rules.restore, history([call("a")]), facts(signatureNamespace="vertex"))
     assert restored["messages"][0]["tool_calls"][0]["extra_content"] == {"vertex": {"thought_signature": DUMMY}}
 
 

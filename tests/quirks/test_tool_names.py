@@ -50,7 +50,7 @@ def test_renaming_is_the_same_each_time_and_keeps_names_apart():
 
 @pytest.mark.parametrize(("pattern", "renamed"), (("[a-z]+", True), ("[a-z.]+", False), ("(", False)))
 def test_the_pattern_is_a_setting(pattern, renamed):
-    body, _ = apply(rules.rename_tools, {"tools": [tool("a.b")]}, fresh("gemini-3-pro", tool_name_pattern=pattern))
+    body, _ = apply(rules.rename_tools, {"tools": [tool("a.b")]}, fresh("gemini-3-pro", toolNamePattern=pattern))
     assert (body["tools"] != [tool("a.b")]) is renamed
 
 
@@ -71,7 +71,7 @@ def test_custom_tools_of_openai_stay():
         ("gpt-oss-20b", "api.groq.com", {}, 128),
         ("gpt-oss-20b", "localhost", {}, 600),
         ("some-model", "", {}, 600),
-        ("some-model", "", {"max_tools": 10}, 10),
+        ("some-model", "", {"maxTools": 10}, 10),
     ),
 )
 def test_too_many_tools(model, host, options, left):

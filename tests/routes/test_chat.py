@@ -74,13 +74,13 @@ def test_both_engines_send_the_same(client_for, upstream, litellm_loaded):
         name: second.headers[name] for name in set(second.headers) - ours}
 
 
-@pytest.mark.parametrize(("options", "role"), [({"developer_role": "keep"}, "developer"), ({}, "system")])
+@pytest.mark.parametrize(("options", "role"), [({"developerRole": "keep"}, "developer"), ({}, "system")])
 def test_the_developer_role_is_kept_or_its_change_is_told(serve, upstream, engine, options, role):
     upstream.reply_json(completion())
     gateway = serve({"up": provider_at(upstream.base_url, engine, **options)})
     reply = gateway.chat(messages=[{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "hi"}])
     assert [message["role"] for message in upstream.bodies[0]["messages"]] == [role, "user"]
-    assert ("developer_role" in reply.headers.get("x-gateway-repairs", "")) is (role == "system")
+    assert ("developerRole" in reply.headers.get("x-gateway-repairs", "")) is (role == "system")
 
 
 @pytest.mark.parametrize("options", [{"include_usage": True}, {"include_usage": True, "include_obfuscation": False}])
