@@ -23,7 +23,7 @@ class QuietHandler(WSGIRequestHandler):
 
 def run(app: Flask, host: str, port: int) -> None:
     """Serve `app` until SIGTERM or Ctrl-C. Raises ConfigError when the port is taken."""
-    from app.banner import banner
+    from app.banner import banner, host_port
 
     settings = app.extensions["settings_store"].current
     try:
@@ -45,6 +45,6 @@ def run(app: Flask, host: str, port: int) -> None:
         signal.signal(number, stop)
     install_logging(app.extensions["secret_book"].masker_for_all)
     app.extensions["loader"].begin()
-    print(banner(settings, f"{host}:{server.port}"), flush=True)
+    print(banner(settings, host_port(host, server.port)), flush=True)
     server.serve_forever(poll_interval=0.1)
     server.server_close()

@@ -16,7 +16,7 @@ from gunicorn import util
 from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
-from app.banner import banner
+from app.banner import banner, host_port
 from app.config import Settings
 from app.errors import InvalidRequest, answer_error, error_body
 from app.lifecycle import lifecycle
@@ -25,7 +25,7 @@ from app.utils.json_text import dump
 
 settings = Settings.load()
 
-bind = f"{settings.host}:{settings.port}"
+bind = host_port(settings.host, settings.port)
 workers = settings.workers
 threads = settings.threads
 worker_class = {"gthread": "app.server.DrainingThreadWorker", "gevent": "app.gevent_worker.DrainingGeventWorker"}[
@@ -112,4 +112,4 @@ def raise_file_limit() -> None:
 
 def _host_port(listener: Any) -> str | None:
     address = listener.sock.getsockname() if listener is not None else None
-    return f"{address[0]}:{address[1]}" if isinstance(address, tuple) and ":" not in address[0] else None
+    return host_port(address[0], address[1]) if isinstance(address, tuple) else None
