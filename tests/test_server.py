@@ -36,7 +36,8 @@ def test_gevent_is_a_switch(tmp_path):
 
 
 def test_two_gateways_of_one_user_do_not_share_a_socket_file(tmp_path):
-    assert settings_of(tmp_path, "control_socket_disable", "reuse_port") == {"control_socket_disable": True, "reuse_port": False}
+    found = settings_of(tmp_path, "control_socket_disable", "reuse_port")
+    assert found == {"control_socket_disable": True, "reuse_port": False}
 
 
 LIMIT = """

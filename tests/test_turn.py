@@ -58,7 +58,8 @@ def test_other_refusals_are_not_repeated(gateway, upstream, status, streamed):
 @BOTH
 @pytest.mark.parametrize("nothing", ["", None])
 def test_an_empty_turn_is_asked_for_once_more(gateway, upstream, streamed, nothing):
-    empty = sse_answer([chunk(role="assistant", content=nothing), chunk("stop")]) if streamed else json_answer(completion(nothing))
+    said = [chunk(role="assistant", content=nothing), chunk("stop")]
+    empty = sse_answer(said) if streamed else json_answer(completion(nothing))
     upstream.reply(empty, good(streamed))
     assert gateway.chat(stream=streamed).text == "Hello!"
     assert upstream.bodies[0] == upstream.bodies[1]

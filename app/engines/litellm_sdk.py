@@ -60,6 +60,7 @@ def _set_up() -> None:
     litellm.client_session = httpx.Client(transport=WireTransport())
     litellm.REPEATED_STREAMING_CHUNK_LIMIT = NEVER_READ
     litellm.telemetry = False
+    litellm.disable_hf_tokenizer_download = True  # else each call of a "llama-3" waits for huggingface.co
     litellm.drop_params = True
     litellm.suppress_debug_info = True
     litellm.disable_streaming_logging = True

@@ -24,6 +24,15 @@ NEEDED_IN_MESSAGES = ("role", "content", "tool_calls", "tool_call_id", "function
 MESSAGE_PLACES = ("messages", "contents", "content", "system_instruction")
 
 
+# Settings of ours in `options` (API_SPEC.md lists them); none is a field of any upstream.
+OWN_SETTINGS = frozenset(
+    """engine dialect gateway toolEmulation repairs rawIds rawId mock script toolIds thinkTags thoughtTags onTruncated
+    includeUsage developerRole customTools orphanToolResults maxTools toolNamePattern messageFields jsonWithTools schemaKeep
+    schemaUnions schemaEmptyObject reasoningEfforts temperatureOn3 smallMaxTokens maxTokensFloor dummySignature
+    dummySignatureEncoding dummySignatureOn signatureNamespace""".split()
+)
+
+
 def learn(error_text: str) -> list[tuple[str, str]]:
     """Read a 400's text; return (field, at) for each field that the upstream says it does not know.
 
@@ -103,6 +112,14 @@ def remove_from_tools(body: dict, field: str, note: Note) -> None:
             body["tools"][position] = changed
 
 
+def keep_own_settings(body: dict, facts: Facts, note: Note) -> None:
+    """OpenCode sends a model entry's `options` in the request body: the gateway's own settings end here."""
+    for name in OWN_SETTINGS & body.keys():
+        if name == "mock" and not facts.host:
+            continue  # the mock's scenario, on its way to the mock
+        note(name, body.pop(name), None)
+
+
 def drop_nulls(body: dict, facts: Facts, note: Note) -> None:
     """Parameters set to null mean "not given" to OpenAI; strict upstreams refuse them."""
     for name in [name for name, value in body.items() if value is None]:
@@ -145,6 +162,7 @@ def tool_choice_needs_tools(body: dict, facts: Facts, note: Note) -> None:
 
 
 RULES = (
+    Rule("parameter.own_settings", "request", (), keep_own_settings),
     Rule("parameter.null", "request", (), drop_nulls),
     Rule("parameter.one_token_limit", "request", (), one_token_limit),
     Rule("parameter.stream_options", "request", (), stream_options_only_in_streams),

@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(find_binary() is None, reason="OpenCode IS NOT INSTALLED (./test.sh does it where npm is)"),
 ]
 
-CONTENT = "Zwei Dateien, \"quoted\" and \\escaped,\n\tünïcödé 파일 🙂\n"
+CONTENT = 'Zwei Dateien, "quoted" and \\escaped,\n\tünïcödé 파일 🙂\n'
 TRIES = 2  # requests that OpenCode may send for one turn
 CALLS = 4  # requests that the upstream may see for one turn: the gateway asks an unsound turn once more
 

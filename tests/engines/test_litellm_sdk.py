@@ -53,7 +53,8 @@ def test_the_tap_finds_the_wire_beneath_litellm(upstream):
 
 def test_chunks_come_as_the_upstream_sent_them(upstream):
     """No invented stop, no lost usage or vendor fields, no chunk too many: LiteLLM's wrapper does not touch them."""
-    sent = [chunk(content="a") | {"x_vendor": {"a": 1}}, *[chunk(content="    ")] * 150, chunk("SAFETY"), {"choices": [], "usage": {}}]
+    first, last = chunk(content="a") | {"x_vendor": {"a": 1}}, {"choices": [], "usage": {}}
+    sent = [first, *[chunk(content="    ")] * 150, chunk("SAFETY"), last]
     upstream.reply_sse(sent)
     target = resolve_model("some-model", settings_for({"p": provider_at(upstream.base_url, "litellm")}))
     call = UpstreamCall(Trace("POST", "/"))
@@ -86,7 +87,8 @@ GEMINI_ANSWER = {
 GEMINI_CALL = {"candidates": [{"content": {"role": "model", "parts": [
     {"functionCall": {"name": "read", "args": {"path": "a.py"}}}]}, "finishReason": "STOP", "index": 0}],
     "usageMetadata": GEMINI_ANSWER["usageMetadata"]}
-CLAUDE_HEAD = {"id": "msg_1", "type": "message", "role": "assistant", "model": "c", "usage": {"input_tokens": 3, "output_tokens": 2}}
+CLAUDE_HEAD = {"id": "msg_1", "type": "message", "role": "assistant", "model": "c",
+               "usage": {"input_tokens": 3, "output_tokens": 2}}
 CLAUDE_ANSWER = {**CLAUDE_HEAD, "content": [{"type": "text", "text": "Hello!"}], "stop_reason": "end_turn"}
 CLAUDE_CALL = {**CLAUDE_HEAD, "stop_reason": "tool_use", "content": [
     {"type": "tool_use", "id": "call_1", "name": "read", "input": {"path": "a.py"}}]}
@@ -102,7 +104,8 @@ def claude_events(block, *deltas, stop="end_turn"):
         {"type": "message_stop"})]
 
 
-CLAUDE_STREAM = claude_events({"type": "text", "text": ""}, {"type": "text_delta", "text": "Hel"}, {"type": "text_delta", "text": "lo!"})
+CLAUDE_STREAM = claude_events(
+    {"type": "text", "text": ""}, *({"type": "text_delta", "text": word} for word in ("Hel", "lo!")))
 CLAUDE_CALL_STREAM = claude_events(
     {"type": "tool_use", "id": "call_1", "name": "read", "input": {}},
     *({"type": "input_json_delta", "partial_json": part} for part in ('{"pa', 'th":"a.py"}')), stop="tool_use")

@@ -146,7 +146,7 @@ class TlsServer:
         with self._context.wrap_socket(peer, server_side=True) as secure:
             while head := read_head(secure):
                 self.heads.append(head)
-                length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))
+                length = int(head.lower().partition(b"\r\ncontent-length:")[2].split(b"\r\n")[0])
                 while length:
                     length -= len(secure.recv(length))
                 body = b'{"choices":[{"index":0,"message":{"role":"assistant","content":"safe"},"finish_reason":"stop"}]}'

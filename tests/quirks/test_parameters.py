@@ -2,6 +2,8 @@ import pytest
 
 from app.quirks import parameters as rules
 from app.quirks.parameters import learn, learned_name
+from app.quirks.preparation import prepare
+from app.quirks.report import Report
 from tests.quirks.targets import FakeTarget, apply, facts
 
 GOOGLE = 'Invalid JSON payload received. Unknown name "{}"{}: Cannot find field.'
@@ -105,3 +107,12 @@ def test_openai_itself_gets_the_newer_name():
     known = facts()._replace(host="api.openai.com")
     left, _ = apply(rules.one_token_limit, {"max_tokens": 1, "max_completion_tokens": 2}, known)
     assert left == {"messages": [], "max_completion_tokens": 2}
+
+
+@pytest.mark.parametrize("name", sorted(rules.OWN_SETTINGS))
+def test_our_own_settings_stay_here(name):
+    report = Report()
+    body = {"messages": [{"role": "user", "content": "x"}], name: "value", "top_k": 3}
+    sent = prepare(body, FakeTarget(model="some-model"), report)
+    assert name not in sent and sent["top_k"] == 3
+    assert report.counts == {"parameter.own_settings": 1}

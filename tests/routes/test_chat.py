@@ -80,7 +80,7 @@ def test_the_developer_role_is_kept_or_its_change_is_told(serve, upstream, engin
     gateway = serve({"up": provider_at(upstream.base_url, engine, **options)})
     reply = gateway.chat(messages=[{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "hi"}])
     assert [message["role"] for message in upstream.bodies[0]["messages"]] == [role, "user"]
-    assert ("developerRole" in reply.headers.get("x-gateway-repairs", "")) is (role == "system")
+    assert ("developer_role" in reply.headers.get("x-gateway-repairs", "")) is (role == "system")
 
 
 @pytest.mark.parametrize("options", [{"include_usage": True}, {"include_usage": True, "include_obfuscation": False}])

@@ -9,7 +9,7 @@ from tests.client import checked_error
 from tests.upstream import json_answer, sse_answer
 
 REFUSALS = {  # name: (status, body, headers, expected status, what the message says)
-    "bad request": (400, {"error": {"message": "bad thing", "type": "invalid_request_error", "code": "x"}}, {}, 400, "bad thing"),
+    "bad request": (400, {"error": {"message": "bad thing", "code": "x"}}, {}, 400, "bad thing"),
     "a list of it": (400, [{"error": {"code": 400, "message": "bad list", "status": "INVALID_ARGUMENT"}}], {}, 400, "bad list"),
     "no key": (401, {"error": {"message": "who are you"}}, {}, 401, "who are you"),
     "forbidden": (403, {"error": {"message": "not here"}}, {}, 403, "not here"),

@@ -36,8 +36,9 @@ def test_an_answer_without_choices_has_an_empty_list(choices):
 
 @pytest.mark.parametrize(("identifier", "kept"), [
     ("chatcmpl-1", True), ("gen-1", False), ("", False), (None, False), (7, False), (["chatcmpl-1"], False)])
-@pytest.mark.parametrize("make", [lambda head: format_completion(head, "m"),
-                                  lambda head: ChunkFormatter("m").format({"choices": [], **head})], ids=["whole", "chunk"])
+@pytest.mark.parametrize("make", [
+    lambda head: format_completion(head, "m"), lambda head: ChunkFormatter("m").format([{"choices": [], **head}])[0],
+], ids=["whole", "chunk"])
 def test_the_id_is_openais_kind(identifier, kept, make):
     formatted = make({"id": identifier})
     assert formatted["id"].startswith("chatcmpl-")
@@ -55,7 +56,7 @@ def test_all_chunks_of_a_stream_share_one_head():
     formatter = ChunkFormatter("my-name")
     odd = [{**chunk(content="a"), "id": "one", "created": None}, {**chunk(content="b"), "id": "chatcmpl-two"},
            {"choices": [], "usage": USAGE}]
-    first, second, third = [formatter.format(part) for part in odd]
+    first, second, third = [formatted for part in odd for formatted in formatter.format([part])]
     assert first["id"] == second["id"] == third["id"] != "one"
     assert first["created"] == second["created"] == third["created"]
     assert {first["model"], third["model"]} == {"my-name"}
@@ -65,8 +66,18 @@ def test_all_chunks_of_a_stream_share_one_head():
 
 
 def test_a_chunk_holds_nothing_but_openais_fields():
-    formatted = ChunkFormatter("m").format({**chunk(content="a"), "x_vendor": 1, "service_tier": "auto", "usage": None})
+    odd = {**chunk(content="a"), "x_vendor": 1, "service_tier": "auto", "usage": None}
+    (formatted,) = ChunkFormatter("m").format([odd])
     assert set(formatted) == {"id", "object", "created", "model", "choices", "service_tier"}
+
+
+def test_the_role_comes_first_and_alone():
+    """As OpenAI sends it: with empty content; some clients take a first delta for nothing but the role."""
+    first, second = ChunkFormatter("m").format([chunk(role="assistant", content="a")])
+    assert first["choices"] == [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}]
+    assert second["choices"] == [{"index": 0, "delta": {"content": "a"}, "finish_reason": None}]
+    (alone,) = ChunkFormatter("m").format([chunk(role="assistant")])
+    assert alone["choices"][0]["delta"] == {"role": "assistant"}
 
 
 def test_chunks_of_one_read_leave_in_one_piece():
