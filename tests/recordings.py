@@ -24,12 +24,17 @@ PIECES = 120
 
 @dataclass
 class Said:
-    """What one choice says. `calls` are (name, arguments as text) in order; `finish` as it came."""
+    """What one choice says. `called` are name and arguments as text, by index; `finish` as it came."""
 
     text: str = ""
     reasoning: str = ""
-    calls: list[list[str]] = field(default_factory=list)
+    called: dict[int, list[str]] = field(default_factory=dict)
     finish: str | None = None
+
+    @property
+    def calls(self) -> list[tuple[str, Any]]:
+        """The calls as (name, arguments as a value)."""
+        return [(name, json.loads(arguments or "{}")) for name, arguments in self.called.values()]
 
 
 @dataclass
@@ -38,6 +43,7 @@ class Told:
 
     choices: dict[int, Said] = field(default_factory=dict)
     usage: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None  # an error in the middle of a stream
 
 
 @cache
@@ -89,15 +95,17 @@ def read_openai(record: dict[str, Any]) -> Told:
     told = Told()
     response = record["response"]
     for chunk in payloads(response["raw"]) if "raw" in response else [response["body"]]:
-        groq = chunk.get("x_groq")
-        told.usage = chunk.get("usage") or (groq or {}).get("usage") or told.usage
+        ended = bool(told.choices) and all(said.finish for said in told.choices.values())
+        if not (ended and "choices" in chunk):  # an error beside a choice that has ended is an afterthought
+            told.error = chunk.get("error") or told.error
+        told.usage = chunk.get("usage") or (chunk.get("x_groq") or {}).get("usage") or told.usage
         for choice in chunk.get("choices") or ():
             said = told.choices.setdefault(choice.get("index", 0), Said())
             said.finish = choice.get("finish_reason") or said.finish
             told.usage = told.usage or choice.get("usage")
-            delta = choice.get("delta") or choice.get("message") or {}
-            said.text += choice.get("text") or ""
-            _take_content(said, delta.get("content"))
+            delta = choice.get("delta") or {}
+            delta = delta if "raw" in response else choice.get("message") or {"content": choice["text"]}
+            _take_content(said, delta.get("content", None if "delta" in choice else choice.get("text")))
             said.reasoning += delta.get("reasoning_content") or delta.get("reasoning") or ""
             for call in delta.get("tool_calls") or ():
                 _take_call(said, call)
@@ -121,11 +129,10 @@ def _take_call(said: Said, call: dict[str, Any]) -> None:
         arguments = json.dumps(arguments)
     position = call.get("index")
     if position is None:
-        position = len(said.calls) if name else len(said.calls) - 1
-    while len(said.calls) <= position:
-        said.calls.append(["", ""])
-    said.calls[position][0] = name or said.calls[position][0]
-    said.calls[position][1] += arguments
+        position = len(said.called) if name else len(said.called) - 1
+    entry = said.called.setdefault(position, ["", ""])
+    entry[0] = name or entry[0]
+    entry[1] += arguments
 
 
 def read_gemini(record: dict[str, Any]) -> Told:
@@ -144,5 +151,5 @@ def read_gemini(record: dict[str, Any]) -> Told:
                     said.text += part["text"]
                 if "functionCall" in part:
                     call = part["functionCall"]
-                    said.calls.append([call["name"], json.dumps(call.get("args") or {})])
+                    said.called[len(said.called)] = [call["name"], json.dumps(call.get("args") or {})]
     return told

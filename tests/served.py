@@ -36,6 +36,8 @@ class Served:
         self._pool.clear()
         self._server.shutdown()
         self._server.server_close()
+        if (store := self.app.extensions.get("store")) is not None:
+            store.close()
 
     def post(
         self, path: str, body: Any, headers: Mapping[str, str] | None = None, **how: Any

@@ -13,7 +13,7 @@ from typing import Any
 from app.call import UpstreamCall
 from app.engines import openai_wire, relay
 from app.engines.litellm_transport import NO_KEY, Tap, WireTransport, current
-from app.errors import ClientGone, GatewayError, UpstreamError, UpstreamTimeout
+from app.errors import ClientGone, GatewayError, UpstreamError, UpstreamTimeout, log
 from app.utils.model_resolver import Target
 
 # Fields that LiteLLM knows by name and translates; all others go through `extra_body` as they are.
@@ -27,6 +27,7 @@ CHAT_PATH = "/chat/completions"
 UNSENT = [{"role": "user", "content": "."}]
 NEVER_READ = 10**9  # "the model is repeating the same chunk": four spaces 100 times are no fault
 
+_tapped = [True]  # emptied when LiteLLM turns out not to send over the wire
 _lock = threading.Lock()
 _ready = threading.Event()
 
@@ -70,15 +71,18 @@ def _set_up() -> None:
 
 def complete(body: dict[str, Any], target: Target, call: UpstreamCall) -> dict[str, Any]:
     """Return the upstream's chat.completion."""
-    tap = Tap(call)
     if not target.openai_dialect:
-        return _translate(body, target, call, tap)
+        return _translate(_translated_arguments(body, target, call), call, Tap(call))
+    tap = Tap(call, streams=True)  # the answer is read off the wire, whole as well as streamed
+    tap.url = relay.endpoint(target, CHAT_PATH)
+    arguments = _tapped_arguments(body, target, call)
     try:
-        tap.streams = True  # the answer is read off the wire, whole as well as streamed
-        tap.url = relay.endpoint(target, CHAT_PATH)
-        _complete(tap, _tapped_arguments(body, target, call) | {"stream": True})
-        assert tap.exchange is not None
-        return openai_wire.read_answer(tap.exchange, call)
+        if _tapped:
+            _complete(tap, arguments | {"stream": True})
+        if tap.exchange is not None:
+            return openai_wire.read_answer(tap.exchange, call)
+        _give_up_tapping()
+        return _translate(arguments | {"messages": body["messages"]}, call, tap)
     finally:
         tap.close()
 
@@ -87,15 +91,27 @@ def stream(body: dict[str, Any], target: Target, call: UpstreamCall) -> Iterator
     """Yield the upstream's chunks, one list per read."""
     tap = Tap(call, streams=target.openai_dialect)
     try:
-        if target.openai_dialect:
-            tap.url = relay.endpoint(target, CHAT_PATH)
-            _complete(tap, _tapped_arguments(body, target, call) | {"stream": True})
-            assert tap.exchange is not None
+        if not target.openai_dialect:
+            yield from _translate_stream(_translated_arguments(body, target, call), call, tap)
+            return
+        tap.url = relay.endpoint(target, CHAT_PATH)
+        arguments = _tapped_arguments(body, target, call)
+        if _tapped:
+            _complete(tap, arguments | {"stream": True})
+        if tap.exchange is not None:
             yield from openai_wire.read_chunks(tap.exchange, call)
-        else:
-            yield from _translate_stream(body, target, call, tap)
+            return
+        _give_up_tapping()
+        yield from _translate_stream(arguments | {"messages": body["messages"]}, call, tap)
     finally:
         tap.close()
+
+
+def _give_up_tapping() -> None:
+    """A LiteLLM that does not send over `client_session` any more is read through its own wrapper from now on."""
+    if _tapped:
+        _tapped.clear()
+        log.warning("LiteLLM does not use the gateway's connections; its own stream wrapper is read instead")
 
 
 def _tapped_arguments(body: Mapping[str, Any], target: Target, call: UpstreamCall) -> dict[str, Any]:
@@ -164,9 +180,9 @@ def _complete(tap: Tap, arguments: dict[str, Any]) -> Any:
         current.reset(token)
 
 
-def _translate(body: dict[str, Any], target: Target, call: UpstreamCall, tap: Tap) -> dict[str, Any]:
+def _translate(arguments: dict[str, Any], call: UpstreamCall, tap: Tap) -> dict[str, Any]:
     try:
-        answer = _complete(tap, _translated_arguments(body, target, call) | {"stream": False})
+        answer = _complete(tap, arguments | {"stream": False})
         dumped: dict[str, Any] = answer.model_dump(exclude_none=True)
         call.trace.note("upstream_response", dumped)
         return dumped
@@ -174,8 +190,8 @@ def _translate(body: dict[str, Any], target: Target, call: UpstreamCall, tap: Ta
         tap.close()
 
 
-def _translate_stream(body: dict[str, Any], target: Target, call: UpstreamCall, tap: Tap) -> Iterator[list[Any]]:
-    wrapper = _complete(tap, _translated_arguments(body, target, call) | {"stream": True})
+def _translate_stream(arguments: dict[str, Any], call: UpstreamCall, tap: Tap) -> Iterator[list[Any]]:
+    wrapper = _complete(tap, arguments | {"stream": True})
     call.saw_done = False
     chunks = iter(wrapper)
     while (chunk := _next_chunk(chunks, tap)) is not None:
@@ -222,7 +238,7 @@ def _explain(error: Exception, tap: Tap) -> GatewayError:
     status = getattr(error, "status_code", None)
     if status in (408, 504):
         return UpstreamTimeout("The upstream did not answer in time.")
-    message = f"LiteLLM could not make the call ({type(error).__name__})."
+    message = f"The call to the upstream failed ({type(error).__name__})."
     if isinstance(status, int) and 400 <= status < 500 and tap.exchange is None:
         message = str(getattr(error, "message", message)).partition("\n")[0][:1000]
         return UpstreamError(message, status=status, type="invalid_request_error")

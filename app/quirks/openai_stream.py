@@ -58,14 +58,16 @@ def choice_index(choice: dict, position: int) -> int:
 def find_delta(choice: dict, spoke: bool, ledger: Ledger, where: str) -> dict[str, Any]:
     """A choice has no `delta`: a relay sent a whole answer (`message`) or a completion (`text`) into the stream.
 
-    A message after text is its summary (Perplexity) and says nothing new.
+    A message after text is its summary (Perplexity) and says nothing new; a whole answer may bring an empty delta too.
     """
-    delta = choice.get("delta")
+    delta, message = choice.get("delta"), choice.get("message")
     if isinstance(delta, dict):
-        return delta
+        whole = not spoke and isinstance(message, dict) and any(raw_finish(choice))
+        if not whole or any(value for name, value in delta.items() if name != "role"):
+            return delta
     found: dict[str, Any] = {}
     if not spoke:
-        message, text = choice.get("message"), choice.get("text")
+        text = choice.get("text")
         found = message if isinstance(message, dict) else {"content": text} if isinstance(text, str) else {}
     return found if ledger.allows_once("stream.delta", where, delta, "delta") else {}
 

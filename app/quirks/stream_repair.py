@@ -170,7 +170,8 @@ class StreamRepair:
         memory.repeats = memory.repeats or bool(memory.raw and choice.get("delta"))
         memory.raw = raw or memory.raw
         memory.native = native or memory.native
-        delta = openai_stream.find_delta(choice, memory.spoke, self._ledger, f"{memory.place}.delta")
+        said = memory.spoke or bool(memory.assembler.calls)
+        delta = openai_stream.find_delta(choice, said, self._ledger, f"{memory.place}.delta")
         out = self._chunks(memory, self._repair_delta(memory, delta), chunk, openai_stream.logprobs_of(choice))
         if not self._conduct.hold:
             out += self._release(memory, final=False)

@@ -65,6 +65,25 @@ def test_chunks_come_as_the_upstream_sent_them(upstream):
     assert call.saw_done
 
 
+@BOTH
+def test_a_litellm_that_leaves_our_wire_is_read_through_its_wrapper(client_for, upstream, streamed, caplog):
+    """The feature is detected, not assumed: the answer arrives, and the log says once that the slow way is taken."""
+    import httpx
+    import litellm
+
+    ours = litellm.client_session
+    try:
+        with httpx.Client() as elsewhere:
+            litellm.client_session = elsewhere
+            for _ in range(2):
+                upstream.reply_sse(stream()) if streamed else upstream.reply_json(completion())
+                assert client_for("litellm").chat(stream=streamed).text == "Hello!"
+        assert sum("stream wrapper" in record.message for record in caplog.records) == 1
+    finally:
+        litellm.client_session = ours
+        litellm_sdk._tapped[:] = [True]
+
+
 def test_set_up_keeps_litellm_quiet_and_at_home():
     import litellm
 
