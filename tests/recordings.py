@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.upstream_answers import Answer, bytes_answer, encode_json
+from tests.upstream_answers import Answer, bytes_answer, encode_event, encode_json
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data" / "public"
 FOLDER = Path(os.environ.get("RECORDED_ANSWERS", BESIDE / "recorded"))
@@ -72,6 +72,9 @@ def answer_to_replay(record: dict[str, Any], cut: bool = True) -> Answer:
     response = record["response"]
     raw = response["raw"].encode() if "raw" in response else encode_json(response["body"])
     headers = {"Content-Type": response["headers"].get("content-type", "application/json")}
+    if record["endpoint"] == "streamGenerateContent" and isinstance(response.get("body"), list):
+        raw = b"".join(map(encode_event, response["body"]))  # recorded without alt=sse, which the gateway sends
+        headers = {"Content-Type": "text/event-stream"}
     answer = bytes_answer(raw, response["status"], headers, framing="chunked" if "raw" in response else "length")
     if cut:
         rng = random.Random(record["id"])
@@ -140,6 +143,9 @@ def read_gemini(record: dict[str, Any]) -> Told:
     told, response = Told(), record["response"]
     body = list(payloads(response["raw"])) if "raw" in response else response["body"]
     for chunk in body if isinstance(body, list) else [body]:
+        blocked = (chunk.get("promptFeedback") or {}).get("blockReason")
+        if blocked:
+            told.choices.setdefault(0, Said()).finish = blocked
         told.usage = chunk.get("usageMetadata") or told.usage
         for position, candidate in enumerate(chunk.get("candidates") or ()):
             said = told.choices.setdefault(candidate.get("index", position), Said())

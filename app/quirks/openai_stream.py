@@ -8,7 +8,11 @@ from app.quirks.ledger import Ledger, answer_rule
 HEAD = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 NOT_TOP = frozenset({"choices", "usage", "error", "obfuscation"})
 # Of a delta these pass by; content, reasoning and calls have their own ways.
-PASSED = ("refusal", "reasoning_details", "annotations", "audio", "images", "function_call", "extra_content")
+PASSED: dict[str, type] = {
+    "refusal": str, "reasoning_details": list, "annotations": list, "audio": dict, "images": list,
+    "function_call": dict, "extra_content": dict,
+}  # fmt: skip
+TOP_TEXTS = ("system_fingerprint", "service_tier")
 SPOKEN = ("content", "refusal", "audio", "images")
 # What a message may bring beside the delta fields and is not passed on.
 NOT_MESSAGE = frozenset({*PASSED, "role", "content", "tool_calls", "reasoning", "reasoning_content", "reasoning_text",
@@ -18,12 +22,18 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 def head_of(chunk: dict) -> dict:
     """Return the fields of a chunk that a chunk of our own repeats."""
-    return {name: chunk[name] for name in HEAD if chunk.get(name) is not None}
+    return {name: value for name, value in top_of(chunk).items() if name in HEAD and value is not None}
 
 
 def top_of(chunk: dict) -> dict:
     """Return the top-level fields of a chunk that pass by."""
-    return {name: value for name, value in chunk.items() if name not in NOT_TOP}
+    top = {name: value for name, value in chunk.items() if name not in NOT_TOP}
+    return top if has_sound_top(chunk) else {name: value for name, value in top.items() if name not in TOP_TEXTS}
+
+
+def has_sound_top(chunk: dict) -> bool:
+    """Tell whether the texts at the top level that reach the client are texts."""
+    return all(isinstance(chunk.get(name), str | None) for name in TOP_TEXTS)
 
 
 def error_in(chunk: object) -> object | None:
@@ -65,10 +75,10 @@ def find_delta(choice: dict, spoke: bool, ledger: Ledger, where: str) -> dict[st
         whole = not spoke and isinstance(message, dict) and any(raw_finish(choice))
         if not whole or any(value for name, value in delta.items() if name != "role"):
             return delta
-    found: dict[str, Any] = {}
-    if not spoke:
-        text = choice.get("text")
-        found = message if isinstance(message, dict) else {"content": text} if isinstance(text, str) else {}
+    text = choice.get("text")
+    found: dict[str, Any] = {"content": text} if isinstance(text, str) else {}
+    if isinstance(message, dict) and not spoke:
+        found = message
     return found if ledger.allows_once("stream.delta", where, delta, "delta") else {}
 
 
@@ -114,8 +124,8 @@ def role_once(role: object, opened: bool, ledger: Ledger, where: str) -> None:
 
 
 def passed_fields(delta: dict) -> dict[str, Any]:
-    """Return the fields of a delta that pass by untouched; nulls and empty values say nothing."""
-    passed = {name: delta[name] for name in PASSED if delta.get(name)}
+    """Return the fields of a delta that pass by untouched; nulls, empty values and values of a wrong type say nothing."""
+    passed = {name: delta[name] for name, kind in PASSED.items() if delta.get(name) and isinstance(delta[name], kind)}
     called = passed.get("function_call")
     if isinstance(called, dict) and not any(called.values()):
         del passed["function_call"]
@@ -128,9 +138,14 @@ def passed_fields(delta: dict) -> dict[str, Any]:
 def logprobs_of(choice: dict) -> dict | None:
     """Return OpenAI's log probabilities; other vendors' legacy lists are not passed on."""
     found = choice.get("logprobs")
-    if not isinstance(found, dict) or not (found.get("content") or found.get("refusal")):
+    if not isinstance(found, dict):
         return None
-    return {"content": None, "refusal": None, **found}
+    lists = {name: found[name] for name in ("content", "refusal") if found.get(name) and _are_tokens(found[name])}
+    return {"content": None, "refusal": None, **lists} if lists else None
+
+
+def _are_tokens(found: object) -> bool:
+    return isinstance(found, list) and all(isinstance(item, dict) and "token" in item for item in found)
 
 
 def raw_finish(choice: dict) -> tuple[str | None, str | None]:

@@ -94,7 +94,7 @@ class StreamRepair:
             return self._feed_odd(chunk)
         if len(choice) > 4 or not (text.isascii() or SURROGATE.search(text) is None):
             return self._feed_odd(chunk)
-        if "error" in chunk:
+        if "error" in chunk or not openai_stream.has_sound_top(chunk):
             return self._feed_odd(chunk)
         if "usage" in chunk:
             self._take_usage(chunk)
@@ -256,7 +256,7 @@ class StreamRepair:
     def _is_cut(self, memories: list[Memory], done: bool, lost: bool) -> bool:
         """Tell whether the answer ended before it was complete; raises when that is all there is to say."""
         ended = [bool(memory.raw) and not (lost and memory.repeats) for memory in memories]
-        cut = not done and not (ended and all(ended))
+        cut = not done and not (ended and all(ended)) and not self._is_nothing(memories, lost)
         cut = cut or any(finish.kind_of(memory.raw) == finish.CUT for memory in memories)
         if not cut:
             return False
@@ -266,6 +266,13 @@ class StreamRepair:
         if self._conduct.on_truncated not in ("length", "stop"):
             raise UpstreamTruncated(TRUNCATED)
         return True
+
+    def _is_nothing(self, memories: list[Memory], lost: bool) -> bool:
+        """Tell whether a 200 ended as HTTP wants it, but empty, for the second time: then that is said in words.
+
+        As an error of 5xx OpenCode would ask five times more, over a minute.
+        """
+        return not memories and not lost and self._conduct.last_attempt and self._conduct.streamed
 
     def _end_choice(self, memory: Memory, cut: bool) -> list[dict]:
         thoughts, text = memory.splitter.flush()

@@ -84,7 +84,7 @@ def append(name: str, line: str) -> tuple[str, dict]:
 
 
 def one_after_the_other(*answers: Answer | Callable[[Recorded], Answer]) -> Callable[[Recorded], Answer]:
-    """Answer requests with tools with these, in turn; the last one repeats."""
+    """Answer with these, one request each; the last one repeats and may ask the request what to say."""
     waiting = list(answers)
 
     def answer(request: Recorded) -> Answer:

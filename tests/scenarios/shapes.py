@@ -11,6 +11,7 @@ HELLO = Expect("Hello", usage=(10, 5, 15))
 NOTHING = Expect(says="*", max_requests=2)  # retried once, then one visible line
 NOTHING_OR_ERROR = replace(NOTHING, otherwise=Expect(error_status=502, max_requests=2))
 TRUNCATED = Expect(error_status=502, error_code="upstream_truncated", max_requests=2)
+SILENT = replace(TRUNCATED, error_code=None, otherwise=NOTHING)  # a 200 that ends without a single event
 PLAIN = Odd()
 
 
@@ -282,7 +283,7 @@ SSE: tuple[Scenario, ...] = (
     sse_row("close_delimited", stream_of(HELLO_CHUNKS, framing="close")),
     sse_row("content_length", stream_of(HELLO_CHUNKS, framing="length")),
     *(sse_row(f"ct_plain:{kind}", stream_of(HELLO_CHUNKS, headers={"Content-Type": kind})) for kind in PLAIN_TYPES),
-    sse_row("done_only", stream_of([]), replace(TRUNCATED, error_code=None, otherwise=NOTHING)),
-    sse_row("empty_body", stream_of([], done=False), replace(TRUNCATED, error_code=None)),
-    sse_row("comments_only", stream_of([b": hello\n\n"], done=False), replace(TRUNCATED, error_code=None)),
+    sse_row("done_only", stream_of([]), SILENT),
+    sse_row("empty_body", stream_of([], done=False), SILENT),
+    sse_row("comments_only", stream_of([b": hello\n\n"], done=False), SILENT),
 )
