@@ -45,6 +45,18 @@ def call_events(count: int) -> list[bytes]:
     return [*calls, event([{"index": 0, "delta": {}, "finish_reason": "stop"}]) + event([], usage=USAGE) + DONE]
 
 
+def piece_events(count: int) -> list[bytes]:
+    """One tool call whose arguments come in `count` pieces, then `stop`."""
+    text = json.dumps({"path": "src/module.py", "content": "x = 1 " * count})
+    size = max(1, len(text) // count)
+    pieces = [text[at : at + size] for at in range(0, len(text), size)]
+    opening = {"role": "assistant", "tool_calls": [
+        {"index": 0, "id": "call_1", "type": "function", "function": {"name": "editor", "arguments": ""}}]}  # fmt: skip
+    deltas = [opening, *({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]} for piece in pieces)]
+    events = [event([{"index": 0, "delta": delta, "finish_reason": None}]) for delta in deltas]
+    return [*events, event([{"index": 0, "delta": {}, "finish_reason": "stop"}]) + event([], usage=USAGE) + DONE]
+
+
 def whole_answer(count: int) -> bytes:
     """One JSON answer of `count` words, head included."""
     message = {"role": "assistant", "content": "word " * count}

@@ -7,7 +7,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
-from bench.fake_upstream import call_events, word_events
+from bench.fake_upstream import call_events, piece_events, word_events
 from bench.gateway import GEMINI, PLAIN
 from bench.measure import Row, agent_body
 
@@ -45,12 +45,17 @@ def batches(chunks: list[dict], size: int) -> Iterator[list[dict]]:
 
 
 def measure_repairs(repeats: int = 30) -> Iterator[Row]:
-    """Measure each family: a 60 KB request with 25 tools, a stream of words, a stream with calls."""
+    """Measure each family: a 60 KB request with 25 tools, streams of words and of calls."""
     for model in (PLAIN, GEMINI):
         target, body = target_of(model), json.loads(agent_body(model, True))
         seconds = best(partial(prepare, body, target), repeats)
         yield Row(f"repairs of a 60 KB request, {model}", repeats, 0, seconds * 1000, note="in process, fastest")
-        for name, events in (("words", word_events(CHUNKS)), ("calls", call_events(CHUNKS // 10))):
+        streams = (
+            ("words", word_events(CHUNKS)),
+            ("one call in pieces", piece_events(CHUNKS)),
+            ("whole calls, one a chunk", call_events(CHUNKS // 10)),
+        )
+        for name, events in streams:
             yield stream_row(f"repairs of a stream of {name}, {model}", parsed(events), body, target, repeats)
 
 

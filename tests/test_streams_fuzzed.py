@@ -104,7 +104,7 @@ def gateway(upstream: FakeUpstream, tmp_path_factory: pytest.TempPathFactory, li
         yield served
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(answer=answers(), engine=st.sampled_from(ENGINES), streamed=st.booleans(), usage=st.booleans())
 def test_any_upstream(
     gateway: Served, upstream: FakeUpstream, answer: Answer, engine: str, streamed: bool, usage: bool
