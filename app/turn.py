@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from app import quirks
 from app.call import UpstreamCall
 from app.engines import engine_for
-from app.errors import GatewayError, UpstreamError
+from app.errors import GatewayError, UpstreamError, UpstreamTruncated
 from app.quirks.answer import asked_again
 from app.quirks.errors import TurnUnusable, map_upstream_error
 from app.quirks.families import family_of
@@ -138,7 +138,7 @@ class Turn:
         self._tried[reason] = error
 
     def _reason(self, error: UpstreamError) -> str | None:
-        if isinstance(error, TurnUnusable):
+        if isinstance(error, TurnUnusable | UpstreamTruncated):
             return "unusable"
         if error.upstream_status != 400:
             return None

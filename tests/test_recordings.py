@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from app.engines import wire
 from tests import legal, recordings
 from tests.maps import ENGINES, UPSTREAM_KEY
 from tests.served import Served, events
@@ -75,6 +76,7 @@ def gateway(upstream: FakeUpstream, tmp_path_factory: pytest.TempPathFactory, li
     folder = str(tmp_path_factory.mktemp("var"))
     with Served(model_map(upstream.base_url), GATEWAY_DATA_DIR=folder) as served:
         yield served
+    wire.close_idle()
 
 
 def request_body(record: dict[str, Any], engine: str, streamed: bool) -> dict[str, Any]:
@@ -85,7 +87,9 @@ def request_body(record: dict[str, Any], engine: str, streamed: bool) -> dict[st
     return body | ({"stream": True, "stream_options": {"include_usage": True}} if streamed else {})
 
 
-def replay(gateway: Served, upstream: FakeUpstream, record: dict[str, Any], engine: str, streamed: bool) -> legal.Answer:
+def replay(
+    gateway: Served, upstream: FakeUpstream, record: dict[str, Any], engine: str, streamed: bool
+) -> legal.Answer:
     upstream.reply(recordings.answer_to_replay(record))
     body = request_body(record, engine, streamed)
     response = gateway.post("/v1/chat/completions", body)

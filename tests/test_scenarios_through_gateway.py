@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from app.engines import wire
 from tests import legal, openai_schemas
 from tests.maps import ENGINES, both_engines
 from tests.scenarios import GEMINI, PLAIN_MODEL, SCENARIOS, Expect, Scenario
@@ -71,6 +72,7 @@ def gateway(upstream: FakeUpstream, tmp_path_factory: pytest.TempPathFactory, li
     settings = both_engines(upstream.base_url, PLAIN_MODEL, GEMINI)
     with Served(settings, GATEWAY_DATA_DIR=str(folder), GATEWAY_REQUEST_TIMEOUT="20") as served:
         yield served
+    wire.close_idle()
 
 
 def play(gateway: Served, upstream: FakeUpstream, row: Scenario, engine: str, mode: str) -> tuple[legal.Answer, int]:

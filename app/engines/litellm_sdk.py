@@ -7,12 +7,13 @@ import gc
 import os
 import threading
 from collections.abc import Iterator, Mapping
+from contextvars import copy_context
 from copy import deepcopy
 from typing import Any
 
 from app.call import UpstreamCall
 from app.engines import openai_wire, relay
-from app.engines.litellm_transport import NO_KEY, Tap, WireTransport, current
+from app.engines.litellm_transport import NO_KEY, Tap, WireTransport, using
 from app.errors import ClientGone, GatewayError, UpstreamError, UpstreamTimeout, log
 from app.utils.model_resolver import Target
 
@@ -167,17 +168,18 @@ def _api_base(target: Target) -> str:
 
 
 def _complete(tap: Tap, arguments: dict[str, Any]) -> Any:
-    """Run LiteLLM with `tap` beneath it. Raises errors of the gateway's tree only."""
+    """Run LiteLLM with `tap` beneath it, in a context of its own: what it sets there is not Flask's business.
+
+    Raises errors of the gateway's tree only.
+    """
     litellm = load()
-    token = current.set(tap)
     try:
-        return litellm.completion(**arguments)
+        with using(tap):
+            return copy_context().run(litellm.completion, **arguments)
     except GatewayError:
         raise
     except Exception as error:  # LiteLLM's errors share no base class; each is mapped, none is swallowed
         raise _explain(error, tap) from error
-    finally:
-        current.reset(token)
 
 
 def _translate(arguments: dict[str, Any], call: UpstreamCall, tap: Tap) -> dict[str, Any]:
@@ -206,15 +208,13 @@ def _translate_stream(arguments: dict[str, Any], call: UpstreamCall, tap: Tap) -
 
 def _next_chunk(chunks: Iterator[Any], tap: Tap) -> Any:
     """Return the next chunk, None at the end. Some dialects (native Gemini) send their request only here."""
-    token = current.set(tap)
     try:
-        return next(chunks, None)
+        with using(tap):
+            return copy_context().run(next, chunks, None)
     except GatewayError:
         raise
     except Exception as error:  # see _complete
         raise _explain(error, tap) from error
-    finally:
-        current.reset(token)
 
 
 def _has_ended(wrapper: Any) -> bool | None:

@@ -44,7 +44,7 @@ def read_chunks(exchange: Exchange, call: UpstreamCall) -> Iterator[list[Any]]:
     for _ in exchange.ticks(call.keep_alive):
         yield []
     check_status(exchange)
-    decoder, first = sse.Decoder(), b""
+    decoder, first, events = sse.Decoder(), b"", 0
     batches = exchange.batches(call.keep_alive)
     for data in batches:
         if not first:
@@ -52,7 +52,9 @@ def read_chunks(exchange: Exchange, call: UpstreamCall) -> Iterator[list[Any]]:
             if first in WHOLE_STARTS:
                 yield from _read_whole(data, batches, exchange, call)
                 return
-        batch, fault = _decode(decoder.feed(data), call)
+        payloads = decoder.feed(data)
+        events += len(payloads)
+        batch, fault = _decode(payloads, call)
         if call.saw_done:
             break
         if batch or not data:
@@ -65,6 +67,8 @@ def read_chunks(exchange: Exchange, call: UpstreamCall) -> Iterator[list[Any]]:
         yield batch
     if fault:
         raise fault
+    if not (events or batch) and decoder.stray.lstrip()[:1] not in (b"", *WHOLE_STARTS):
+        raise unreadable(exchange, decoder.stray)  # a sentence in place of events
     if stray := _read_stray(decoder.stray, exchange, call):
         yield stray
 

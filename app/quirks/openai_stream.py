@@ -1,6 +1,8 @@
 """The shape of chunks, choices and deltas in OpenAI's dialect; knows no tool calls, finish reasons or usage."""
 
 import re
+from collections.abc import Collection
+from itertools import count
 from typing import Any
 
 from app.quirks.ledger import Ledger, answer_rule
@@ -64,6 +66,17 @@ def choice_index(choice: dict, position: int) -> int:
     """Return the number of a choice: its own, else its place in the list."""
     index = choice.get("index")
     return index if isinstance(index, int) and not isinstance(index, bool) else position
+
+
+def choice_number(number: int, taken: Collection[int], wanted: object, ledger: Ledger) -> int:
+    """A choice has a number that was not asked for (1 without 0, -1): clients read the one with index 0."""
+    asked = wanted if isinstance(wanted, int) and wanted > 0 else 1
+    if 0 <= number < asked and number not in taken:
+        return number
+    free = next(index for index in count() if index not in taken)
+    if free == number:
+        return number
+    return free if ledger.allows("stream.choice_index", "choices", number, free) else number
 
 
 def find_delta(choice: dict, spoke: bool, ledger: Ledger, where: str) -> dict[str, Any]:
@@ -160,6 +173,7 @@ def raw_finish(choice: dict) -> tuple[str | None, str | None]:
 
 RULES = (
     answer_rule("stream.choices", list_choices),
+    answer_rule("stream.choice_index", choice_number),
     answer_rule("stream.delta", find_delta),
     answer_rule("stream.content", content_text),
     answer_rule("stream.surrogates", sound_text),

@@ -125,7 +125,9 @@ class StreamRepair:
     def _memory(self, index: int) -> Memory:
         memory = self._memories.get(index)
         if memory is None:
-            memory = self._memories[index] = Memory(index, self._conduct, self._ledger)
+            taken = {other.index for other in self._memories.values()}
+            settled = openai_stream.choice_number(index, taken, self._body.get("n"), self._ledger)
+            memory = self._memories[index] = Memory(settled, self._conduct, self._ledger)
         return memory
 
     def _take_usage(self, chunk: dict) -> None:
@@ -149,8 +151,13 @@ class StreamRepair:
         self._last = chunk
         out: list[dict] = []
         for position, choice in enumerate(openai_stream.list_choices(chunk, self._ledger)):
-            memory = self._memory(openai_stream.choice_index(choice, position))
+            number = openai_stream.choice_index(choice, position)
+            memory = self._memory(number)
             out += self._feed_choice(memory, choice, chunk)
+            if memory.opened and memory.splitter.idle and memory.spoke:
+                self._plain[number] = memory
+            else:
+                self._plain.pop(number, None)
         return out
 
     def _is_late(self, chunk: Any) -> bool:
@@ -175,10 +182,6 @@ class StreamRepair:
         out = self._chunks(memory, self._repair_delta(memory, delta), chunk, openai_stream.logprobs_of(choice))
         if not self._conduct.hold:
             out += self._release(memory, final=False)
-        if memory.opened and memory.splitter.idle and memory.spoke:
-            self._plain[memory.index] = memory
-        else:
-            self._plain.pop(memory.index, None)
         return out
 
     def _repair_delta(self, memory: Memory, delta: dict) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 
 from app.call import UpstreamCall
 from app.engines import litellm_sdk, wire
-from app.engines.litellm_transport import Tap, current
+from app.engines.litellm_transport import Tap, current_tap
 from app.trace import Trace
 from app.utils.model_resolver import resolve_model
 from tests.answers import chunk, completion, stream, tool, tool_call
@@ -48,7 +48,7 @@ def test_the_tap_finds_the_wire_beneath_litellm(upstream):
     assert tap.exchange.read_all() == sent.body
     tap.close()
     wire.close_idle()
-    assert current.get() is None
+    assert current_tap() is None
 
 
 def test_chunks_come_as_the_upstream_sent_them(upstream):

@@ -5,7 +5,7 @@ import pytest
 
 from app.call import Timeouts, UpstreamCall
 from app.engines import wire
-from app.engines.litellm_transport import NO_KEY, Tap, WireTransport, current
+from app.engines.litellm_transport import NO_KEY, Tap, WireTransport, using
 from app.errors import UpstreamTimeout
 from app.trace import Trace
 from tests.answers import stream
@@ -20,12 +20,8 @@ def tapped():
         tap = Tap(UpstreamCall(Trace("POST", "/"), timeouts=Timeouts(5, first_byte, 5)), streams)
         tap.url = request.pop("exact", None)
         taps.append(tap)
-        token = current.set(tap)
-        try:
-            with httpx.Client(transport=WireTransport()) as client:
-                return tap, client.post(url, **request)
-        finally:
-            current.reset(token)
+        with using(tap), httpx.Client(transport=WireTransport()) as client:
+            return tap, client.post(url, **request)
 
     yield send
     for tap in taps:
@@ -105,13 +101,11 @@ def test_the_wires_errors_come_through_as_they_are(tapped, upstream):
 def test_a_second_try_of_one_call_closes_the_first(upstream):
     upstream.reply_json({})
     tap = Tap(UpstreamCall(Trace("POST", "/")))
-    token = current.set(tap)
     try:
-        with httpx.Client(transport=WireTransport()) as client:
+        with using(tap), httpx.Client(transport=WireTransport()) as client:
             client.post(upstream.url, json={})
             client.post(upstream.url, json={})
     finally:
-        current.reset(token)
         tap.close()
         wire.close_idle()
     assert (len(upstream.requests), upstream.connections) == (2, 1)

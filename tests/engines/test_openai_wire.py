@@ -23,6 +23,7 @@ NO_ANSWER = {  # body of a 200, whole and streamed
     "an event cut in the middle": b'data: {"id":"x","choices":[{"index":0,"delta":{"con',
     "a number": b"42",
 }
+SILENT = ("nothing", "blank lines", "only comments")
 EMPTY_TURNS = {  # sound, but the model says nothing in it: asked again, and then said in words, or agents ask for ever
     "only done": b"data: [DONE]\n\n",
     "an empty list": b"[]",
@@ -40,9 +41,20 @@ def test_an_empty_turn_is_asked_again_and_then_told(gateway, upstream, name, str
     assert reply.text == finish.WORDS_EMPTY
 
 
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("name", SILENT)
+def test_an_empty_stream_is_asked_again_and_then_told(gateway, upstream, name):
+    """As a 502 it would make an agent ask five times more, over a minute (OpenCode)."""
+    upstream.reply_bytes(NO_ANSWER[name], 200, SSE)
+    reply = gateway.chat(stream=True)
+    assert len(upstream.requests) == 2
+    assert reply.text == finish.WORDS_EMPTY
+
+
 @pytest.mark.parametrize("content_type", ["text/event-stream", "application/json", "text/html"])
-@pytest.mark.parametrize("name", NO_ANSWER)
+@pytest.mark.parametrize(
+    ("name", "streamed"),
+    [(name, streamed) for name in NO_ANSWER for streamed in (False, True) if not (streamed and name in SILENT)],
+)
 def test_what_is_no_answer_is_an_error(gateway, upstream, name, content_type, streamed):
     upstream.reply_bytes(NO_ANSWER[name], 200, {"Content-Type": content_type})
     reply = gateway.chat(stream=streamed)

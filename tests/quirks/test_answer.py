@@ -1,6 +1,7 @@
 """Whole answers and streams through their two doors: the same answer gives the same result in both."""
 
 import json
+from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
@@ -9,11 +10,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import UpstreamError, UpstreamTruncated
-from app.quirks.answer import RULES, TurnUnusable
+from app.quirks.answer import RULES, TurnUnusable, repair_stream
 from app.quirks.finish import WORDS_EMPTY, WORDS_MALFORMED
 from app.quirks.report import Report
 from app.quirks.sound_calls import MINTED
-from tests.quirks.answers import BODY, FakeTarget, calls, delta, finishes, run_stream, run_whole, text, tool, whole
+from tests.quirks.answers import (
+    BODY,
+    FakeCall,
+    FakeTarget,
+    calls,
+    delta,
+    finishes,
+    run_stream,
+    run_whole,
+    text,
+    tool,
+    whole,
+)
 
 SIGNED = {"extra_content": {"google": {"thought_signature": "S"}}}
 THOUGHT = {"extra_content": {"google": {"thought": True}}}
@@ -289,6 +302,28 @@ def test_a_cut_stream_is_never_complete() -> None:
     assert (caught.value.code, caught.value.status) == ("upstream_truncated", 502)
     with pytest.raises(TurnUnusable):
         run_stream([], done=False)
+
+
+def run_broken(*chunks: dict, **how: Any) -> list[dict]:
+    """Return what becomes of chunks behind which the connection breaks."""
+
+    def batches() -> Iterator[list[dict]]:
+        yield from ([chunk] for chunk in deepcopy(list(chunks)))
+        raise UpstreamTruncated("gone")
+
+    found = repair_stream(batches(), BODY, FakeTarget(), Report(), FakeCall(False), **how)
+    return [chunk for batch in found for chunk in batch]
+
+
+def test_a_broken_connection_counts_only_before_the_end() -> None:
+    assert finishes(run_broken(delta(content="Hi"), delta(finish="stop"))) == ["stop"]
+    with pytest.raises(UpstreamTruncated):
+        run_broken(delta(content="Hi"))
+    with pytest.raises(UpstreamTruncated):  # a finish reason on every chunk says nothing
+        run_broken(delta(content="Hi", finish="stop"), delta(content=" there", finish="stop"))
+    with pytest.raises(TurnUnusable):
+        run_broken()
+    assert finishes(run_broken(delta(content="Hi"), on_truncated="length")) == ["length"]
 
 
 def test_a_200_that_ends_empty_twice_is_said_in_words() -> None:

@@ -71,6 +71,28 @@ def test_what_stands_in_for_a_delta() -> None:
     assert openai_stream.find_delta({"delta": None, "text": "a"}, False, ledger(), "") == {"content": "a"}
     assert openai_stream.find_delta({"message": message}, True, ledger(), "") == {}  # its text was said already
     assert openai_stream.find_delta({"finish_reason": "stop"}, False, ledger(), "") == {}
+    # a completion's text is news in every chunk, and a whole answer may bring an empty delta beside its message
+    assert openai_stream.find_delta({"text": "b"}, True, ledger(), "") == {"content": "b"}
+    both = {"delta": {"role": "assistant", "content": ""}, "message": message, "finish_reason": "stop"}
+    assert openai_stream.find_delta(both, False, ledger(), "") == message
+    assert openai_stream.find_delta(both, True, ledger(), "") == both["delta"]
+
+
+@pytest.mark.parametrize(
+    ("number", "taken", "wanted", "expected"),
+    [
+        (0, (), None, 0),
+        (1, (), None, 0),
+        (-1, (), 1, 0),
+        (1, (0,), None, 1),
+        (5, (0,), 1, 1),
+        (1, (), 2, 1),
+        (0, (0,), None, 1),
+        (10**30, (), "2", 0),
+    ],
+)
+def test_choices_are_numbered_as_asked(number: int, taken: tuple[int, ...], wanted: object, expected: int) -> None:
+    assert openai_stream.choice_number(number, taken, wanted, ledger()) == expected
 
 
 CONTENTS = [
@@ -123,6 +145,8 @@ def test_fields_that_say_nothing_do_not_pass() -> None:
         "annotations": None,
         "channel": "analysis",
         "reasoning_details": [{"type": "x"}],
+        "extra_content": "text",
+        "images": {"url": "x"},
     }
     assert openai_stream.passed_fields(delta) == {"reasoning_details": [{"type": "x"}]}
 
@@ -130,7 +154,8 @@ def test_fields_that_say_nothing_do_not_pass() -> None:
 def test_log_probabilities_of_openais_shape_pass() -> None:
     token = {"token": "a", "logprob": -0.1, "bytes": None, "top_logprobs": []}
     assert openai_stream.logprobs_of({"logprobs": {"content": [token]}}) == {"content": [token], "refusal": None}
-    for nothing in ({}, {"logprobs": None}, {"logprobs": {"tokens": ["a"]}}, {"logprobs": {"content": None}}):
+    none = ({}, {"logprobs": None}, {"logprobs": {"tokens": ["a"]}}, {"logprobs": {"content": None}})
+    for nothing in (*none, {"logprobs": {"content": "a"}}, {"logprobs": {"content": [1]}}):
         assert openai_stream.logprobs_of(nothing) is None
 
 
@@ -146,3 +171,8 @@ def test_what_a_chunk_of_our_own_repeats() -> None:
     chunk = {"id": "c", "model": "m", "created": None, "choices": [], "usage": {}, "citations": ["u"]}
     assert openai_stream.head_of(chunk) == {"id": "c", "model": "m"}
     assert openai_stream.top_of(chunk) == {"id": "c", "model": "m", "created": None, "citations": ["u"]}
+
+
+def test_texts_at_the_top_that_are_no_texts_do_not_pass() -> None:
+    assert openai_stream.top_of({"id": "c", "system_fingerprint": [], "service_tier": "x"}) == {"id": "c"}
+    assert openai_stream.top_of({"system_fingerprint": None, "service_tier": "x"})["service_tier"] == "x"

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tests.scenarios.builder import Odd, answer_of, build_chunks, build_completion, stream_of
-from tests.scenarios.shapes import HELLO, TRUNCATED, choice
+from tests.scenarios.shapes import HELLO, NOTHING, TRUNCATED, choice
 from tests.scenarios.table import GEMINI, TWO, Expect, Scenario, scenario
 from tests.upstream_answers import Answer, Event, bytes_answer, encode_json, sse_answer
 
@@ -148,6 +148,7 @@ ERRORS: tuple[Scenario, ...] = (
         "empty_200",
         bytes_answer(b"", 200, {"Content-Type": "application/json"}),
         bytes_answer(b"", 200, {"Content-Type": "application/json"}),
+        NOTHING,
         Expect(error_status=502, max_requests=2),
     ),
     scenario(
