@@ -244,7 +244,7 @@ CUTS: tuple[Scenario, ...] = (
         "midcut_reset",
         sse_answer(build_chunks("Hello")).cut_after(2, reset=True),
         (),
-        replace(LOST, otherwise=TRUNCATED),
+        replace(LOST, max_requests=2, otherwise=TRUNCATED),  # a reset may take what was sent before it along
     ),
     scenario("midcut_close_delimited", sse_answer(build_chunks("Hello"), framing="close").cut_after(2), (), LOST),
     scenario("midcut_content_length", sse_answer(build_chunks("Hello"), framing="length").cut_after(2), (), LOST),
