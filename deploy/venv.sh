@@ -27,6 +27,8 @@ give_uv_a_cache() {
 install_with_uv() {
     local folder="$1" lock="$2" python
     give_uv_a_cache
+    # A company's own certificate authority stands in the system's store; UV_NATIVE_TLS is the older name.
+    export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-1}" UV_NATIVE_TLS="${UV_NATIVE_TLS:-1}"
     python="$(find_python)" || python='>=3.10,<3.15'
     if ! "$folder/bin/python" -c '' 2>/dev/null; then
         uv venv --quiet --clear --python "$python" "$folder" || return 1
