@@ -1,5 +1,6 @@
 """What all routes that lead to a model share: reading a body, beginning a turn, and the two ways an answer leaves."""
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -18,6 +19,8 @@ from app.utils.json_text import dump, load
 from app.utils.model_resolver import resolve_model
 
 Chunks = list[dict[str, Any]]
+LONGEST_HEADER = 4096
+NOT_IN_A_HEADER = re.compile(r"[^\x21-\x7e]")  # a client chooses the names of its parameters
 CLOSE = {"Connection": "close"}
 SSE_HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -153,4 +156,4 @@ def _ending(event: bytes, trace: Trace) -> bytes:
 def report_headers(report: Report) -> dict[str, str]:
     """Say what was repaired up to now; a stream's later repairs stand in the log and the trace."""
     headers = {"X-Gateway-Repairs": report.header(), "X-Gateway-Dropped-Params": report.dropped_header()}
-    return {name: value for name, value in headers.items() if value}
+    return {name: NOT_IN_A_HEADER.sub("?", value)[:LONGEST_HEADER] for name, value in headers.items() if value}

@@ -195,3 +195,12 @@ def test_half_a_surrogate_pair_does_not_break_the_way_back_or_forth(gateway, ups
     reply = gateway.chat(messages=messages, stream=streamed)
     assert (reply.status, reply.text) == (200, "a\ufffd")
     assert upstream.bodies[0]["messages"][0]["content"] == "b\ufffd"
+
+
+@BOTH
+def test_a_parameter_of_any_name_breaks_no_header(client_for, engine, upstream, streamed):
+    """Names of parameters that a dialect does not know are told in a header; a client may call them anything."""
+    upstream.reply_sse(stream()) if streamed else upstream.reply_json(completion())
+    odd = {"x\r\nset-cookie: a=b": 1, "größe\u2028": 2, "long" * 5000: 3}
+    reply = client_for(engine, models={"gemini-3-pro": {}}).chat(model="gemini-3-pro", stream=streamed, **odd)
+    assert reply.status == 200, reply.raw
