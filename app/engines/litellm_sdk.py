@@ -172,6 +172,17 @@ def _complete(tap: Tap, arguments: dict[str, Any]) -> Any:
 
     Raises errors of the gateway's tree only.
     """
+    try:
+        return _run(tap, arguments)
+    except GatewayError as error:
+        # LiteLLM failed before it sent anything: the upstream knows nothing of it, so once more costs nothing.
+        if tap.exchange is not None or error.status < 500 or type(error) is not UpstreamError:
+            raise
+        log.warning("LiteLLM failed before it sent the request; once more", exc_info=error.__cause__)
+        return _run(tap, arguments)
+
+
+def _run(tap: Tap, arguments: dict[str, Any]) -> Any:
     litellm = load()
     try:
         with using(tap):

@@ -268,3 +268,26 @@ def test_groq_speaks_openais_dialect(serve, upstream, streamed):
     (request,) = upstream.requests
     assert (request.path, request.headers["authorization"]) == ("/openai/v1/chat/completions", "Bearer gsk-0123456789")
     assert request.body["model"] == "openai/gpt-oss-20b"
+
+
+@BOTH
+def test_a_failure_of_litellm_itself_is_tried_once_more(client_for, upstream, streamed, caplog):
+    """It fails before anything is sent, so the upstream sees one request; the log says what happened."""
+    import litellm
+
+    real, calls = litellm.completion, []
+
+    def fails_first(**arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise RuntimeError("not today")
+        return real(**arguments)
+
+    upstream.reply_sse(stream()) if streamed else upstream.reply_json(completion())
+    litellm.completion = fails_first
+    try:
+        assert client_for("litellm").chat(stream=streamed).text == "Hello!"
+    finally:
+        litellm.completion = real
+    assert (len(calls), len(upstream.requests)) == (2, 1)
+    assert any("once more" in record.message for record in caplog.records)
