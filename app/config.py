@@ -206,7 +206,7 @@ class Settings:
         "seconds a stream's status waits for its first chunk, so that a refusal keeps its status",
     )
     repairs: Mapping[str, str] = row(
-        "GATEWAY_REPAIRS", "", pairs("on", "warn", "off"), "switch single repairs: rule=on|warn|off, …"
+        "GATEWAY_REPAIRS", "", pairs("fix", "warn", "off", "on"), "switch single repairs: rule=fix|warn|off, …"
     )
     database_url: str | None = row(
         "DATABASE_URL", "", database_address, "postgresql://… shared by several machines; unset: SQLite in the data folder",

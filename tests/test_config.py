@@ -63,7 +63,7 @@ def test_values_are_parsed(name, value, attribute, expected):
         ("GATEWAY_TOOL_CHOICE", "any", "auto, required, or none"),
         ("GATEWAY_ENGINE", "magic", "litellm, relay, mock"),
         ("GATEWAY_LANG", "de", "en, ko"),
-        ("GATEWAY_REPAIRS", "tool.id", "rule=on|warn|off"),
+        ("GATEWAY_REPAIRS", "tool.id", "rule=fix|warn|off"),
         ("GATEWAY_WORKER_CLASS", "sync", "gthread, gevent"),
     ),
 )

@@ -1,5 +1,8 @@
 """GET /v1/repairs: every rule with its words, its setting and its counts."""
 
+import time
+from pathlib import Path
+
 import pytest
 
 from tests.answers import completion, tool, tool_call
@@ -68,6 +71,15 @@ def test_it_needs_a_key_where_keys_are_set(client_for):
     assert gateway.get("/v1/repairs", {"Authorization": "Bearer a-key-of-this-gateway"}).status == 200
 
 
+def read_when(path: Path, word: str) -> str:
+    """Read a file as soon as `word` stands in it: a request's last line is written just after its last byte."""
+    deadline = time.monotonic() + 5
+    while word not in (text := path.read_text("utf-8")):
+        assert time.monotonic() < deadline, text
+        time.sleep(0.01)
+    return text
+
+
 @pytest.mark.parametrize("verbose", ["0", "1"])
 def test_the_log_names_the_repairs_also_of_a_stream(client_for, upstream, tmp_path, verbose):
     log = tmp_path / "gateway.log"
@@ -76,7 +88,6 @@ def test_the_log_names_the_repairs_also_of_a_stream(client_for, upstream, tmp_pa
     for stream in (False, True):
         log.write_bytes(b"")
         gateway.chat(tools=[tool()], stream=stream)
-        gateway.get("/")  # its line comes after the other's
-        text = log.read_text("utf-8")
-        assert "repairs[" in text and "tool.id=1" in text
+        text = read_when(log, "repairs[")
+        assert "tool.id=1" in text
         assert ("choices[0].tool_calls[0].id" in text) == (verbose == "1")
