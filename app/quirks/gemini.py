@@ -28,6 +28,8 @@ def signature_in(extra: object) -> str | None:
 def message_extra(delta: dict) -> dict | None:
     """Return the `extra_content` of a message or delta; LiteLLM's whole answers keep it in provider_specific_fields."""
     vendor = delta.get("provider_specific_fields")
+    if vendor is None and "extra_content" not in delta:
+        return None
     for holder in (delta, vendor if isinstance(vendor, dict) else {}):
         extra = holder.get("extra_content")
         if isinstance(extra, dict) and extra:

@@ -71,6 +71,8 @@ class StreamRepair:
         self._memories: dict[int, Memory] = {}
         self._plain: dict[object, Memory] = {}
         self._last: dict[str, Any] = {}
+        self._headed: dict[str, Any] | None = None
+        self._head: dict[str, Any] = {}
         self._usage: dict | None = None
         self._finisher = Finisher(body, renames, conduct.tool_ids, ledger, conduct.on_signature)
         self._as_sent = ledger.mode("stream.tool_calls") == OFF
@@ -241,7 +243,9 @@ class StreamRepair:
         return [{**openai_stream.top_of(chunk), "choices": [choice]}]
 
     def _own(self, memory: Memory, delta: dict[str, Any]) -> list[dict]:
-        return self._chunks(memory, delta, openai_stream.head_of(self._last), None)
+        if self._headed is not self._last:
+            self._headed, self._head = self._last, openai_stream.head_of(self._last)
+        return self._chunks(memory, delta, self._head, None)
 
     def _release(self, memory: Memory, final: bool) -> list[dict]:
         """Let calls leave that are whole, before the end of the turn: all but the last, which may still grow."""
@@ -294,7 +298,8 @@ class StreamRepair:
         if verdict.words:
             out += self._own(memory, {"content": verdict.words})
         for call in batch.calls if verdict.release and not self._as_sent else ():
-            memory.characters += sum(len(str(value)) for value in call[call["type"]].values())
+            if self._usage is None:  # else nothing is estimated
+                memory.characters += sum(len(str(value)) for value in call[call["type"]].values())
             out += self._own(memory, {"tool_calls": [call]})
         return out + self._finish(memory, verdict.finish)
 
