@@ -3,7 +3,7 @@
 Beside the package app/ this file is found only as a script: gunicorn's name for the application is "app:create_app()".
 """
 
-from app.cli import development
+from app.commands.serve import development
 
 if __name__ == "__main__":
     development(prog_name="python app.py")

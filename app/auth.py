@@ -9,6 +9,7 @@ from app.errors import AuthenticationFailed, GatewayError
 from app.lifecycle import instance
 
 OPEN_PATHS = ("/health", "/ready")
+OWN_CHECK = ("/ws/generate",)  # a browser cannot send headers there, so the key may come in other ways
 INSTANCE_HEADER = "X-Gateway-Instance"
 
 
@@ -17,8 +18,8 @@ def init_app(app: Flask, store: SettingsStore) -> None:
 
     @app.before_request
     def check() -> None:
-        if request.path not in OPEN_PATHS:
-            check_key(store.current.api_keys)
+        if request.path not in OPEN_PATHS + OWN_CHECK:
+            check_key(store.current.api_keys, client_key())
         if request.headers.get(INSTANCE_HEADER) == instance:
             raise GatewayError(
                 "This request comes from the gateway itself: a provider's baseURL in opencode.json points back at it. "
@@ -28,11 +29,10 @@ def init_app(app: Flask, store: SettingsStore) -> None:
             )
 
 
-def check_key(keys: tuple[str, ...]) -> None:
-    """Raise AuthenticationFailed unless the request carries one of `keys`; with no keys all are welcome."""
+def check_key(keys: tuple[str, ...], given: str | None) -> None:
+    """Raise AuthenticationFailed unless the key that was given is one of `keys`; with no keys all are welcome."""
     if not keys:
         return
-    given = client_key()
     if given is None:
         raise AuthenticationFailed(
             "No API key was sent. Send `Authorization: Bearer KEY` with a key of this gateway.",

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 
 from app.config import Settings
+from app.errors import ModelNotFound
+from app.quirks.families import KEYLESS_ENGINES
 from app.utils.masking import show_ends
-from app.utils.model_resolver import Target, list_models, resolve_model
+from app.utils.model_resolver import Target, default_name, list_models, resolve_model
 from app.version import VERSION
 
 NAME = "OpenCode Gateway"
-MODELS_SHOWN = 8
+MODELS_SHOWN = 16
 FIRST_CHOICE = "mock"  # answers without key and network, so the line to paste works on every machine
 
 
@@ -24,6 +26,7 @@ def banner(settings: Settings, address: str | None = None) -> str:
         f"{NAME} {VERSION} at {url}/v1",
         f"  model map  {settings.opencode.path or 'built in'}",
         f"  models     {_enumerate([model.id for model in models]) or 'none'}",
+        *(f"  default    {line}" for line in _default(settings)),
         *(f"  key        {line}" for line in _keys(targets, settings)),
         f"  clients    {_clients(settings)}",
     ]
@@ -52,6 +55,17 @@ def _enumerate(names: list[str]) -> str:
     return ", ".join(names[:MODELS_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
+def _default(settings: Settings) -> Iterator[str]:
+    """Say which model a request without `model` gets; nothing where it gets none."""
+    name = default_name(settings)
+    try:
+        target = resolve_model(name, settings) if name else None
+    except ModelNotFound:
+        return
+    if target:
+        yield f"{name} ({target.provider_id}/{target.model_key})"
+
+
 def _keys(targets: list[Target], settings: Settings) -> Iterator[str]:
     """One line for each provider that needs a key: where it comes from, or what to set."""
     first: dict[str, Target] = {}
@@ -60,7 +74,7 @@ def _keys(targets: list[Target], settings: Settings) -> Iterator[str]:
     for provider_id, target in first.items():
         if target.api_key:
             yield f"{provider_id}: {target.key_source} ({show_ends(target.api_key)})"
-        elif target.base_url:
+        elif target.base_url and target.engine_name not in KEYLESS_ENGINES:
             variable = settings.opencode.sources.get(("provider", provider_id, "options", "apiKey"))
             otherwise = "the client's own is passed on" if settings.forward_client_key else "requests go without one"
             yield f"{provider_id}: none{f' (set {variable})' if variable else ''}, {otherwise}"

@@ -1,5 +1,6 @@
 """What an engine needs besides the request: the trace, the cancellation and the time limits of one upstream call."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,6 +29,8 @@ class UpstreamCall:
     keep_alive: float = 15  # seconds of silence after which an engine yields an empty batch
     saw_done: bool = True  # False: a stream's connection ended without [DONE]
     kept_connections: int = 1000  # kept open per upstream when they are idle
+    # Engines that read a protocol of their own say here what they tolerated: rule id, place, before, after.
+    note: Callable[[str, str, object, object], None] = lambda *_: None
     instance: str = ""  # sent upstream, so that a gateway recognises its own request
 
     @classmethod

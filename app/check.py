@@ -178,9 +178,12 @@ def _check_call(where: str, route: Route, settings: Settings) -> Iterator[Findin
     if target.engine_name == "relay" and not target.openai_dialect:
         message = f"the relay engine speaks OpenAI's dialect only, not that of {route.npm}; use litellm"
         yield Finding(ERROR, f"{provider}.options.engine", message)
-    if not target.base_url and (target.engine_name == "relay" or not _has_default_address(route)):
+    if not (target.base_url or _may_be_named_later(provider, target, settings)) and (
+        target.engine_name == "relay" or not _has_default_address(route)
+    ):
         yield Finding(ERROR, f"{provider}.options.baseURL", "no address: neither baseURL nor api is set")
-    yield from _check_key(provider, route, target, settings)
+    if target.engine_name not in families.KEYLESS_ENGINES:
+        yield from _check_key(provider, route, target, settings)
 
 
 def _check_key(provider: str, route: Route, target: Target, settings: Settings) -> Iterator[Finding]:
@@ -188,11 +191,17 @@ def _check_key(provider: str, route: Route, target: Target, settings: Settings) 
     if given and is_placeholder_key(given):
         instead = f"; the key comes from {target.key_source}" if target.api_key else ""
         yield Finding(WARNING, f"{provider}.options.apiKey", f"is a placeholder and counts as no key{instead}")
-    elif not target.api_key and not given:
+    elif not target.api_key and not given and target.engine_name not in (*families.KEYLESS_ENGINES, families.RAW_ENGINE):
         named = settings.opencode.sources.get(("provider", route.provider_id, "options", "apiKey"))
         usual = families.key_variables(route.litellm_provider, families.family_of(target.model), target.base_url)
         hint = f"set {named or usual[0]}, or " if named or usual else ""
         yield Finding(WARNING, f"{provider}.options.apiKey", f"no key: {hint}clients must send the upstream's key")
+
+
+def _may_be_named_later(provider: str, target: Target, settings: Settings) -> bool:
+    """A server of one's own is not everybody's: that its address is a variable not set yet is a warning (see above)."""
+    unset = (where == f"{provider}.options.baseURL" for where, _ in settings.opencode.missing)
+    return target.engine_name == families.RAW_ENGINE and any(unset)
 
 
 def _has_default_address(route: Route) -> bool:

@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ from app.errors import ConfigError
 from app.opencode_config import OpencodeConfig, config_from_text, find_config, read_config
 
 ROOT = Path(__file__).resolve().parent.parent
-ENGINES = ("litellm", "relay", "mock")
+ENGINES = ("litellm", "relay", "mock", "chatjimmy", "harmony", "gguf")
 LOOK_EVERY = 1.0  # seconds between two looks at the file's date
 
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
@@ -86,6 +87,17 @@ def or_none(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     return parse_or_none
 
 
+def or_auto(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    return lambda value: None if value.lower() == "auto" else parse(value)
+
+
+def size(value: str) -> int:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", value.strip(), re.IGNORECASE)
+    if not found:
+        raise ValueError("must be a size such as 8GB or 512MB")
+    return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
+
+
 def one_of(*allowed: str) -> Callable[[str], str]:
     def parse(value: str) -> str:
         if value.lower() not in allowed:
@@ -146,7 +158,9 @@ class Settings:
     transformers_url: str | None = row("TRANSFORMERS_URL", "", text, "address of a Transformers or vLLM server")
     host: str = row("HOST", "127.0.0.1", text, "address to listen on; anything but loopback needs GATEWAY_API_KEYS")
     port: int = row("PORT", "8000", number(0, 65535), "port to listen on")
-    model_name: str | None = row("MODEL_NAME", "", text, "upstream model behind aliases that name none")
+    model_name: str | None = row(
+        "MODEL_NAME", "", text, "upstream model behind aliases that name none, and for requests without `model`"
+    )
     max_tokens: int | None = row(
         "MAX_TOKENS", "1000", or_none(number(1, 10_000_000)), "sent if nothing else says; none: send nothing"
     )
@@ -221,6 +235,24 @@ class Settings:
     )
 
     mock_script: str | None = row("GATEWAY_MOCK_SCRIPT", "", text, "scenario file for the mock model")
+
+    local_models: bool = row("GATEWAY_LOCAL_MODELS", "1", flag, "look for GGUF models on this machine and serve them")
+    model_paths: str | None = row("GATEWAY_MODEL_PATHS", "", text, "more folders with GGUF files, separated by ;")
+    local_context: int = row("GATEWAY_LOCAL_CONTEXT", "8192", number(256, 10_000_000), "tokens of context, at most the model's")
+    local_memory: int | None = row(
+        "GATEWAY_LOCAL_MEMORY", "auto", or_auto(size), "for all local models together, such as 8GB; auto: 70 % of it all"
+    )
+    local_idle: float = row(
+        "GATEWAY_LOCAL_IDLE", "900", number(0, 10_000_000, float), "seconds until an unused local model leaves; 0: never"
+    )
+    local_threads: int | None = row("GATEWAY_LOCAL_THREADS", "auto", or_auto(number(1, 1024)), "auto: all cores but one")
+    local_slots: int = row("GATEWAY_LOCAL_SLOTS", "4", number(1, 256), "answers at once from one local model")
+    local_wait: float = row(
+        "GATEWAY_LOCAL_WAIT", "120", number(0, 86400, float), "seconds a request waits for a load, then it gets a 503"
+    )
+    tools_root: str | None = row("GATEWAY_TOOLS_ROOT", "", text, "the folder that file_read may read; unset: none")
+    tools_remote: bool = row("GATEWAY_TOOLS_REMOTE", "0", flag, "1: other machines may run tools too")
+    tools_file: str | None = row("GATEWAY_TOOLS_FILE", "", text, "Python file with tools of your own")
 
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     opencode: OpencodeConfig = field(default_factory=lambda: OpencodeConfig(data={}), repr=False)

@@ -132,10 +132,19 @@ def error_body(error: GatewayError, mask: Callable[[str], str] = str) -> dict[st
     return {"error": {"message": mask(str(error)), "type": error.type, "param": error.param, "code": error.code}}
 
 
+Shape = Callable[[GatewayError, Callable[[str], str]], dict[str, Any]]
+
+
+def shape_here() -> Shape:
+    """Return how errors are told under the path of this request: `error_body`, or what `error_shapes` has for it."""
+    shapes: Mapping[str, Shape] = current_app.extensions.get("error_shapes", {})
+    return shapes.get(request.path.split("/", 2)[1], error_body)
+
+
 def error_response(error: GatewayError) -> Response:
     """Return `error` as a JSON answer with its status and headers, keys masked."""
     trace = g.get("trace")
-    body = error_body(error, trace.mask_text if trace else str)
+    body = shape_here()(error, trace.mask_text if trace else str)
     response = Response(dump(body), error.status, mimetype="application/json")
     response.headers.extend(error.headers)
     return response

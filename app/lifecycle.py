@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Callable
 
 from flask import Flask, Response, g, request
 
@@ -19,6 +20,7 @@ class Lifecycle:
         self.draining = False
         self._idle = threading.Condition()
         self._tokens: set[CancelToken] = set()
+        self._begun = CancelToken()  # cancelled when a drain begins
 
     @property
     def in_flight(self) -> int:
@@ -36,10 +38,16 @@ class Lifecycle:
             self._tokens.discard(token)
             self._idle.notify_all()
 
+    def when_draining(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback`, which must not block, when a drain begins; return a function that forgets it again."""
+        return self._begun.on_cancel(callback)
+
     def drain(self, seconds: float) -> bool:
         """Refuse new requests and wait until nothing is in flight; after `seconds` cancel the rest and return False."""
         with self._idle:
             self.draining = True
+        self._begun.cancel()
+        with self._idle:
             finished = self._idle.wait_for(lambda: not self._tokens, max(0.0, seconds))
             late = list(self._tokens)
         for token in late:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import orjson
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 
 from app.secret_book import SecretBook, read_request_secrets
 from app.utils.assemble import assemble
@@ -307,37 +307,38 @@ def init_app(
     """Give each request of `app` a trace in `g.trace` and an `x-request-id`; end it when the last byte is out.
 
     `settings_store.current.secrets` is a tuple of all configured keys. Without `sinks` the log of `app.verbose_log` is
-    the only one. The keys are kept in `app.extensions["secret_book"]`.
+    the only one. The keys are kept in `app.extensions["secret_book"]`, the sinks in `app.extensions["trace_sinks"]`.
     """
     if sinks is None:
         from app.verbose_log import open_log
 
         sinks = [open_log(settings_store.current)]
     secret_book = book or SecretBook(lambda: settings_store.current.secrets)
-    app.extensions["secret_book"] = secret_book
+    app.extensions |= {"secret_book": secret_book, "trace_sinks": tuple(sinks)}
 
-    app.before_request(lambda: _begin(secret_book, sinks))
+    app.before_request(_begin)
     app.after_request(_name_the_request)
     app.teardown_request(_end_without_response)
 
 
-def _begin(book: SecretBook, sinks: Sequence[Sink]) -> None:
-    if request.path in NOT_TRACED:
-        return
-    secrets = read_request_secrets(request.headers, request.args)
-    book.remember(secrets)
-    g.trace = Trace(
-        request.method,
-        request.full_path if request.query_string else request.path,
-        book,
-        sinks,
-        secrets,
-        client=request.remote_addr,
-        user_agent=request.headers.get("User-Agent"),
+def _begin() -> None:
+    if request.path not in NOT_TRACED:
+        g.trace = trace_of_request(request.method)
+        g.trace.note("client_headers", request.headers)
+
+
+def trace_of_request(method: str, secrets: Sequence[str] = ()) -> Trace:
+    """Begin a trace of the current request, or of a part of it that `method` names; `secrets` came in its body."""
+    book, sinks = current_app.extensions["secret_book"], current_app.extensions["trace_sinks"]
+    known = (*read_request_secrets(request.headers, request.args), *secrets)
+    book.remember(known)
+    path = request.full_path if request.query_string else request.path
+    return Trace(
+        method, path, book, sinks, known,
+        client=request.remote_addr, user_agent=request.headers.get("User-Agent"),
         session=next((request.headers[name] for name in SESSION_HEADERS if name in request.headers), None),
         client_request_id=request.headers.get("x-request-id"),
     )
-    g.trace.note("client_headers", request.headers)
 
 
 def _name_the_request(response: Response) -> Response:

@@ -1,26 +1,28 @@
 """One turn of a conversation: the request goes to its upstream and comes back repaired; once more where that may help.
 
 A second attempt is made only while nothing has reached the client: after an empty or malformed turn, after a refusal
-that names a parameter (which is left out from then on), and after one that misses thought signatures. Each once.
+that names a parameter (which is left out from then on), after one that misses thought signatures, and after one of a
+tool call (see retries.py). Each once.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from app import quirks
+from app import quirks, retries
 from app.call import UpstreamCall
 from app.engines import engine_for
 from app.errors import GatewayError, UpstreamError, UpstreamTruncated
 from app.quirks.answer import asked_again
 from app.quirks.errors import TurnUnusable, map_upstream_error
-from app.quirks.families import family_of
+from app.quirks.families import EMULATION_OPTIONS, family_of
 from app.quirks.report import Report
 from app.quirks.signatures import dialect_of_refusal
 from app.utils.defaults import with_defaults
 
 if TYPE_CHECKING:
     from app.config import Settings
+    from app.engines import Engine
     from app.utils.model_resolver import Target
 
 ATTEMPTS = 8  # the first, and one for each reason to try again; an upstream may name refused parameters one by one
@@ -50,18 +52,27 @@ class Turn:
     signatures: SignatureStore | None = None
 
     def __post_init__(self) -> None:
-        self._engine = engine_for(self.target.engine_name)
+        self.call.note = self.report.note
+        self._engine = self._choose_engine()
         self._tried: dict[str, UpstreamError] = {}
         self._dummies = False
         self._modes = quirks.read_modes(self.settings, self.target.options)
         self._take_dialect()
+
+    def _choose_engine(self) -> "Engine":
+        engine = engine_for(self.target.engine_name)
+        if not any(self.target.options.get(name) for name in EMULATION_OPTIONS):
+            return engine
+        from app.emulated import EmulatedEngine  # only for models without tools
+
+        return EmulatedEngine(engine, self.report)
 
     def complete(self) -> dict[str, Any]:
         """Return the whole answer, repaired. Raises errors of the gateway's tree."""
         while True:
             try:
                 sent = self._prepare()
-                answer = self._engine.complete(sent, self.target, self.call)
+                answer = retries.ask(self._engine, sent, self.target, self.call)
                 return quirks.repair(answer, sent, self.target, self.report, self.call, **self._how())
             except UpstreamError as error:
                 self._recover(error)
@@ -89,6 +100,7 @@ class Turn:
             "hold": self.settings.hold_tool_calls,
             "on_truncated": self.settings.on_truncated,
             "include_usage": usage,
+            "whole_calls": getattr(self._engine, "WHOLE_CALLS", False),
         }
         repaired = quirks.repair_stream(batches, sent, self.target, self.report, self.call, **how)
         try:
@@ -120,6 +132,8 @@ class Turn:
         if self._dummies:
             facts = quirks.facts_for(prepared, self.target, self.report)
             prepared = quirks.with_dummy_signatures(prepared, facts)
+        if retries.TOOLS_ALLOWED in self._tried:
+            prepared = retries.with_tools_allowed(prepared, self.report)
         self.call.trace.note("upstream_request", prepared)
         return prepared
 
@@ -140,6 +154,9 @@ class Turn:
     def _reason(self, error: UpstreamError) -> str | None:
         if isinstance(error, TurnUnusable | UpstreamTruncated):
             return "unusable"
+        if retries.is_refused_call(error):
+            body, _ = with_defaults(self.body, self.target, self.settings)
+            return retries.reason_to_allow(error, body, self.target.options, self._modes)
         if error.upstream_status != 400:
             return None
         text = (error.upstream_body or b"").decode("utf-8", "replace")

@@ -15,7 +15,7 @@ from bench.measure import Row, Sizes
 from bench.processes import CORES, fake_upstream, raise_file_limit
 from bench.table import cells, format_table
 
-PARTS = ("floor", "own", *ENGINES, "slow", "start", "repairs")
+PARTS = ("floor", "own", *ENGINES, "slow", "start", "repairs", "emulation")
 
 
 def read_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -78,6 +78,12 @@ def main(arguments: list[str] | None = None) -> int:
         found = list(measure_repairs(max(3, round(30 * options.scale))))
         rows += [("", row) for row in found]
         print("\nrepairs alone\n" + format_table(found, None))
+    if "emulation" in parts:
+        from bench.emulation import SIZE, measure_emulation
+
+        found = list(measure_emulation(max(2, round(5 * options.scale)), max(2000, round(SIZE * min(1, options.scale)))))
+        rows += [("", row) for row in found]
+        print("\nreaders of emulated tool calls alone\n" + format_table(found, None))
     if options.json:
         found_all = [{"worker_class": worker_class, **asdict(row)} for worker_class, row in rows]
         Path(options.json).write_text(json.dumps(found_all, indent=1) + "\n", "utf-8")

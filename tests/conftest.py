@@ -14,7 +14,8 @@ from tests.client import LiveGateway
 from tests.upstream import FakeUpstream, upstream_fixture
 
 ENGINES = ("relay", "litellm")
-QUIET = {"GATEWAY_VERBOSE": "0", "GATEWAY_KEEP_ALIVE": "0"}
+# The developer's own models are not to be found.
+QUIET = {"GATEWAY_VERBOSE": "0", "GATEWAY_KEEP_ALIVE": "0", "GATEWAY_LOCAL_MODELS": "0"}
 NOT_INHERITED = ("_PROXY", "_API_KEY", "_API_BASE", "_BASE_URL")
 
 upstream = pytest.fixture(upstream_fixture)

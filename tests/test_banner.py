@@ -34,6 +34,25 @@ def test_without_a_key_it_says_which_variable_to_set():
     assert "set GEMINI_API_KEY" in banner(load())
 
 
+def test_it_names_the_model_of_requests_that_name_none():
+    assert "default    local-model (gemini-relay/gemini-2.5-flash)" in banner(load())
+    assert "default    mock (mock/mock)" in banner(load(MODEL_NAME="mock"))
+    assert "default    \n" not in banner(Settings.load({}, dotenv=False, opencode={"provider": {}}))
+
+
+def test_a_default_model_that_cannot_be_resolved_stops_no_start():
+    only = {"provider": {"p": {"options": {"baseURL": "http://127.0.0.1:1/v1"}, "models": {"*": {}}}}}
+    text = banner(Settings.load({"MODEL_NAME": "anything"}, dotenv=False, opencode=only))
+    assert "default    anything (p/anything)" in text
+    hidden = {"disabled_providers": ["p"], **only}
+    assert "default" not in banner(Settings.load({"MODEL_NAME": "x"}, dotenv=False, opencode=hidden))
+
+
+def test_a_provider_without_authentication_has_no_line_for_its_key():
+    only = {"provider": {"jimmy": {"options": {"engine": "chatjimmy"}, "models": {"m": {}}}}}
+    assert "  key  " not in banner(Settings.load({}, dotenv=False, opencode=only))
+
+
 def test_the_address_really_listened_on_wins():
     assert "http://127.0.0.1:54321/v1" in banner(load(PORT="0"), "127.0.0.1:54321")
 
@@ -52,7 +71,7 @@ def test_an_empty_model_map_has_no_command_to_paste():
 def test_many_models_are_counted_not_listed():
     models = {f"m{number}": {} for number in range(30)}
     many = {"provider": {"p": {"options": {"baseURL": "http://127.0.0.1:1/v1"}, "models": models}}}
-    assert "and 22 more" in banner(Settings.load({}, dotenv=False, opencode=many))
+    assert "and 14 more" in banner(Settings.load({}, dotenv=False, opencode=many))
 
 
 def test_the_command_is_one_shell_command_with_a_json_body():

@@ -21,12 +21,31 @@ def test_a_sound_map_has_no_findings():
     assert findings({"provider": {"good": GOOD}}) == []
 
 
-def test_the_shipped_file_only_wants_a_key():
+def test_the_shipped_file_only_wants_keys_and_an_address():
     path = ROOT / "opencode.json"
-    assert check(path, {"GEMINI_API_KEY": "k"}, dotenv=False) == []
-    (only,) = check(path, {}, dotenv=False)
-    assert (only.level, only.path) == ("warning", "provider.gemini-relay.options.apiKey")
-    assert "set GEMINI_API_KEY" in only.message
+    given = {"GEMINI_API_KEY": "k", "GROQ_API_KEY": "k", "TRANSFORMERS_URL": "http://127.0.0.1:1"}
+    assert check(path, given, dotenv=False) == []
+    found = check(path, {}, dotenv=False)
+    assert {(one.level, one.path) for one in found} == {
+        ("warning", "provider.gemini-relay.options.apiKey"),
+        ("warning", "provider.groq.options.apiKey"),
+        ("warning", "provider.transformers.options.baseURL"),
+    }
+    text = " ".join(one.message for one in found)
+    assert all(name in text for name in ("set GEMINI_API_KEY", "set GROQ_API_KEY", "TRANSFORMERS_URL is not set"))
+
+
+def test_an_engine_without_authentication_wants_no_key():
+    assert findings(provider(options={"engine": "chatjimmy"}, models={"m": {}})) == []
+
+
+def test_a_raw_engine_needs_an_address_unless_it_may_be_named_later():
+    nothing = findings(provider(options={"engine": "harmony", "apiKey": "k"}, models={"m": {}}))
+    assert [(one.level, one.path) for one in nothing] == [("error", "provider.p.options.baseURL")]
+    later = {"engine": "harmony", "apiKey": "k", "baseURL": "{env:TRANSFORMERS_URL}"}
+    assert [one.level for one in findings(provider(options=later, models={"m": {}}))] == ["warning"]
+    set_now = {"TRANSFORMERS_URL": "http://127.0.0.1:1"}
+    assert findings(provider(options=later, models={"m": {}}), set_now) == []
 
 
 MODELS = {"m": {}}
@@ -58,7 +77,7 @@ ADDRESS = {"baseURL": RELAY, "apiKey": "k"}
         ),
         (
             provider(options={**ADDRESS, "engine": "warp"}, models=MODELS),
-            "error", "provider.p.options.engine", "unknown engine `warp`; known are litellm, relay, mock, alias",
+            "error", "provider.p.options.engine", "unknown engine `warp`; known are litellm, relay, mock, chatjimmy, harmony, ",
         ),
         (
             provider(options={**ADDRESS, "gateway": {"m": {"engine": "warp"}}}, models=MODELS),

@@ -3,7 +3,7 @@
 import pytest
 
 from app.config import ROOT, Settings
-from app.utils.model_resolver import list_models, resolve_model
+from app.utils.model_resolver import default_name, list_models, resolve_model
 
 DEFAULT_BASE = "https://generativelanguage.googleapis.com/v1beta/openai/"
 
@@ -24,13 +24,24 @@ def shipped():
         ("gemini-3.1-pro-preview", "openai/gemini-3.1-pro-preview", "litellm"),
         ("mock", "openai/mock", "mock"),
         ("Local Provider/mock", "openai/mock", "mock"),
+        ("llama3.1-8B", "openai/llama3.1-8B", "chatjimmy"),
+        ("Local Provider/llama3.1-8B", "openai/llama3.1-8B", "chatjimmy"),
+        ("openai/gpt-oss-20b", "groq/openai/gpt-oss-20b", "litellm"),
+        ("Local Provider/openai/gpt-oss-120b", "groq/openai/gpt-oss-120b", "litellm"),
+        ("groq/gpt-oss-20b", "groq/openai/gpt-oss-20b", "litellm"),
+        ("gpt-oss-20b", "openai/openai/gpt-oss-20b", "harmony"),
+        ("Local Provider/gpt-oss-120b", "openai/openai/gpt-oss-120b", "harmony"),
     ),
 )
 def test_the_shipped_map(shipped, name, litellm_model, engine):
     target = resolve_model(name, shipped)
     assert (target.litellm_model, target.engine_name) == (litellm_model, engine)
-    if engine != "mock":
+    if target.provider_id == "gemini-relay":
         assert (target.base_url, target.key_source) == (DEFAULT_BASE, "env GEMINI_API_KEY")
+
+
+def test_without_a_model_the_shipped_map_means_what_opencode_starts_with(shipped):
+    assert default_name(shipped) == "local-model"
 
 
 def test_the_described_systems_own_file():

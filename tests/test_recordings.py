@@ -103,6 +103,8 @@ def test_what_was_said_arrives(
     gateway: Served, upstream: FakeUpstream, record: dict[str, Any], streamed: bool, engine: str
 ) -> None:
     answer, told = replay(gateway, upstream, record, engine, streamed), recordings.read_openai(record)
+    if told.error and told.error.get("code") == "tool_use_failed" and told.choices[0].text:
+        told.error = None  # Groq: the model answered in words where it had to call; they are the answer
     if told.error:
         assert answer.error is not None
         assert answer.error["message"] == told.error["message"]

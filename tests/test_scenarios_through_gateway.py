@@ -53,6 +53,10 @@ RULES = {
     "cut_args_length": "tool.cut",
     "choices_null": "stream.choices",
     "empty_role": "stream.role",
+    "refused_call:json": "groq.failed_generation",
+    "refused_call_event:leaked_name": "groq.failed_generation",
+    "refused_call:words": "groq.failed_generation",
+    "refused_call:then_good": "turn.retry",
 }
 ONLY_WHOLE = {  # of a text the first piece is on its way before these are known
     "usage_of_nulls", "usage_hidden_thinking", "no_usage", "finish_STOP", "no_finish", "cut_args_length",

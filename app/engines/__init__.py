@@ -11,16 +11,17 @@ from app.call import UpstreamCall
 from app.errors import ConfigError
 from app.utils.model_resolver import Target
 
-MODULES = {"litellm": "litellm_sdk", "relay": "relay", "mock": "mock"}
+MODULES = {"litellm": "litellm_sdk"} | {name: name for name in ("relay", "mock", "chatjimmy", "harmony", "gguf")}
 
 
 class Engine(Protocol):
-    """`complete` returns a chat.completion as a dict; `stream` yields lists of chunks, one list per upstream read."""
+    """`complete` returns a chat.completion as a dict; `stream` yields lists of chunks, one list per upstream read.
 
-    @staticmethod
-    def complete(body: dict[str, Any], target: Target, call: UpstreamCall) -> dict[str, Any]: ...
-    @staticmethod
-    def stream(body: dict[str, Any], target: Target, call: UpstreamCall) -> Iterator[list[Any]]: ...
+    A module has them as functions, what stands around an engine (app/emulated.py) as methods.
+    """
+
+    def complete(self, body: dict[str, Any], target: Target, call: UpstreamCall) -> dict[str, Any]: ...
+    def stream(self, body: dict[str, Any], target: Target, call: UpstreamCall) -> Iterator[list[Any]]: ...
 
 
 def engine_for(name: str) -> Engine:

@@ -48,7 +48,9 @@ def route(url: str) -> tuple[Route, str]:
 
 
 def _proxy_for(scheme: str, host: str) -> str | None:
-    """Return the proxy that HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY ask for."""
+    """Return the proxy that HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY ask for; none reaches this machine itself."""
+    if host == "localhost" or host == "::1" or host.startswith("127."):
+        return None
     proxies = urllib.request.getproxies()
     proxy = proxies.get(scheme) or proxies.get("all")
     if not proxy or urllib.request.proxy_bypass(host):

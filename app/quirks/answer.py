@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from app.errors import UpstreamError, UpstreamTruncated
-from app.quirks import errors, finish, gemini, openai_stream, reasoning, sound_calls, stream_repair, usage
+from app.quirks import errors, finish, gemini, groq_repair, openai_stream, reasoning, sound_calls, stream_repair, usage
 from app.quirks.errors import TurnUnusable, map_upstream_error
 from app.quirks.families import family_of
 from app.quirks.ledger import Ledger, Notes, answer_rule
@@ -49,16 +49,19 @@ def repair(
 ) -> dict[str, Any]:
     """Return a whole `chat.completion` in good shape, with usage; `answer` is taken over and may be changed.
 
-    `body` is what was sent upstream, `modes` are rule ids (or their first part) with fix, warn or off. Calls
+    An UpstreamError may stand in its place: a refusal may hold what the model said. `body` is what was sent upstream,
+    `modes` are rule ids (or their first part) with fix, warn or off. Calls
     `on_signature(id, signature)` for each thought signature on a tool call.
     Raises TurnUnusable for an empty or malformed turn unless this is the `last_attempt`, which says it in words;
     UpstreamError when the answer is an error.
     """
-    if not isinstance(answer, dict):
+    if not isinstance(answer, dict | UpstreamError):
         raise map_upstream_error(None, {}, answer)
     conduct = _conduct(target, last_attempt=last_attempt, on_signature=on_signature, streamed=False)
     ledger = Ledger(report, modes)
     machine = StreamRepair(body, report.renames, ledger, conduct)
+    if isinstance(answer, UpstreamError):
+        return _collect({}, {}, [*machine.feed(answer), *machine.end(done=True)])
     if isinstance(answer.get("chunks"), list):
         return _collect_stream(answer["chunks"], machine, ledger, bool(getattr(call, "saw_done", True)))
     chunk, given = _as_chunk(answer)
@@ -86,17 +89,19 @@ def repair_stream(
     batches: Iterable[list[Any]], body: Mapping[str, Any], target: AnswerTarget, report: Report, call: Ended, *,
     modes: Mapping[str, str] | None = None, last_attempt: bool = False, hold: bool = True,
     on_truncated: str = "error", on_signature: OnSignature | None = None, include_usage: bool | None = None,
+    whole_calls: bool = False,
 ) -> Iterator[list[dict[str, Any]]]:
     """Yield one list of repaired chunks for each batch of chunks, and the end of the answer as the last.
 
     An empty list means that nothing leaves yet. `hold=False` lets a call leave as soon as it is whole and the next one
-    begins. `on_truncated` says how a cut stream ends: error, length or stop. `include_usage` says whether the client
-    asked for usage, where `body` does not tell. Else as `repair`.
+    begins; `whole_calls` says that each comes in one piece and may leave at once. `on_truncated` says how a cut stream
+    ends: error, length or stop. `include_usage` says whether the client asked for usage, where `body` does not tell.
+    Else as `repair`.
     Raises TurnUnusable only while nothing but empty lists was yielded; UpstreamTruncated, UpstreamError at any time.
     """
     conduct = _conduct(
         target, last_attempt=last_attempt, on_signature=on_signature, hold=hold, on_truncated=on_truncated,
-        include_usage=include_usage,
+        include_usage=include_usage, whole_calls=whole_calls,
     )  # fmt: skip
     machine = StreamRepair(body, report.renames, Ledger(report, modes), conduct)
     lost = False
@@ -114,7 +119,7 @@ def repair_stream(
 
 def _feed(batches: Iterable[list[Any]], machine: StreamRepair) -> Iterator[list[dict[str, Any]]]:
     """Yield what leaves of each batch."""
-    for batch in batches:
+    for batch in _with_refusals(batches):
         repaired: list[dict[str, Any]] = []
         try:
             for chunk in batch:
@@ -127,6 +132,16 @@ def _feed(batches: Iterable[list[Any]], machine: StreamRepair) -> Iterator[list[
         yield repaired
 
 
+def _with_refusals(batches: Iterable[list[Any]]) -> Iterator[list[Any]]:
+    """Yield each batch; a refusal that may hold what the model said becomes the last one."""
+    try:
+        yield from batches
+    except UpstreamError as error:
+        if groq_repair.read_refusal(error.upstream_body) is None:
+            raise
+        yield [error]
+
+
 def _conduct(target: AnswerTarget, **how: Any) -> Conduct:
     """Read the settings of a provider (`toolIds`, `thinkTags`, `thoughtTags`, `onTruncated`)."""
     options = target.options
@@ -134,6 +149,7 @@ def _conduct(target: AnswerTarget, **how: Any) -> Conduct:
         how["on_truncated"] = options["onTruncated"]
     return Conduct(
         tool_ids=options.get("toolIds", "keep"),
+        options=options,
         think_tags=options.get("thinkTags") is True,
         thought_tags=options.get("thoughtTags") is True,
         family=family_of(target.model, options, target.base_url),
@@ -203,6 +219,7 @@ RULES = (
     answer_rule("turn.retry", asked_again),
     answer_rule("answer.streamed_anyway", streamed_anyway),
     answer_rule("turn.refused_call", stream_repair.refused_call),
+    *groq_repair.RULES,
     *sound_calls.RULES,
     *finish.RULES,
     *usage.RULES,

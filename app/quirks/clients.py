@@ -1,7 +1,7 @@
 """What single clients send that is no chat completion: Cursor's Responses-shaped bodies, flat and custom tools,
 Cline's habits.
 
-Knows clients by their headers; knows nothing of upstreams beyond their host.
+Knows clients by their headers and tools; knows nothing of upstreams beyond their host and dialect.
 """
 
 import re
@@ -11,39 +11,43 @@ from app.quirks.report import Note
 from app.quirks.rule import Facts, Rule
 from app.quirks.tool_names import family_or_host
 
-# First match in the User-Agent wins.
+# The first that fits wins. Roo and Kilo come from Cline and name it ("RooVetGit/Roo-Cline"), so they go before it.
 CLIENTS = (
-    (re.compile(r"opencode"), "opencode"),
-    (re.compile(r"roo|kilo"), "roo"),
-    (re.compile(r"cline"), "cline"),
-    (re.compile(r"cursor"), "cursor"),
-    (re.compile(r"continue|^ls/js"), "continue"),
-    (re.compile(r"qwencode|qwen-code"), "qwen"),
-    (re.compile(r"aider"), "aider"),
-    (re.compile(r"vscode|copilot"), "vscode"),
+    (re.compile(r"\bopencode"), "opencode"),
+    (re.compile(r"\b(roo|kilo)(\b|_|code|cline|vet)"), "roo"),
+    (re.compile(r"\bcline"), "cline"),
+    (re.compile(r"\bcursor"), "cursor"),
+    (re.compile(r"\bcontinue|^ls/js"), "continue"),
+    (re.compile(r"\bqwen-?code"), "qwen"),
+    (re.compile(r"\baider"), "aider"),
+    (re.compile(r"\bvscode|\bvisual studio code|\bvscodium|copilot"), "vscode"),
 )
-TITLES = re.compile(r"cline|roo|kilo|cursor|continue|aider|opencode")
 CLINE_TOOL = "ask_followup_question"
+CLINE_TOOLS = frozenset(("read_files", "run_commands", "editor"))  # Cline 3.0.65, whose headers are the AI SDK's
+SOME_ASSISTANT = "assistant"
+ALLOWING = ("groq", "gpt-oss")  # dialects where `tool_choice: none` becomes auto
 CUSTOM_INPUT = "input"
 
 
 def detect_client(headers: Mapping[str, str] | None, body: Mapping) -> str:
     """Name the coding assistant behind a request, "" when nothing tells.
 
-    Looks at User-Agent, X-Title and HTTP-Referer (any case), and at the tools that Cline brings.
+    Looks at User-Agent, X-Title and HTTP-Referer (any case), then at the request's shape: the tools that Cline and its
+    descendants bring, or tools that may not be called. Never at the prompt: whoever quotes an assistant is none.
     """
     lowered = {name.lower(): str(value).lower() for name, value in (headers or {}).items()}
-    agent = lowered.get("user-agent", "")
-    for pattern, name in CLIENTS:
-        if pattern.search(agent):
-            return name
-    title = TITLES.search(f"{lowered.get('x-title', '')} {lowered.get('http-referer', '')}")
-    if title:
-        return "roo" if title[0] == "kilo" else title[0]
+    for header in ("user-agent", "x-title", "http-referer"):
+        said = lowered.get(header, "")
+        for pattern, name in CLIENTS:
+            if said and pattern.search(said):
+                return name
     tools = body.get("tools")
-    if isinstance(tools, list) and len(tools) > 5 and any(tool_name(tool) == CLINE_TOOL for tool in tools):
+    if not isinstance(tools, list) or not tools:
+        return ""
+    names = {tool_name(tool) for tool in tools}
+    if len(tools) > 5 and (CLINE_TOOL in names or names >= CLINE_TOOLS):
         return "cline"
-    return ""
+    return SOME_ASSISTANT if body.get("tool_choice") in ("none", {"type": "none"}) else ""
 
 
 def tool_name(tool: object) -> str:
@@ -147,12 +151,45 @@ def developer_as_system(body: dict, facts: Facts, note: Note) -> None:
 
 
 def allow_tools(body: dict, facts: Facts, note: Note) -> None:
-    """Assistants send `tool_choice: none` with their tools and then "Tool choice is none, but model called a tool"
-    (litellm#21242): for known assistants it becomes auto.
+    """Assistants send `tool_choice: none` with their tools, and Groq says "Tool choice is none, but model called a tool"
+    (litellm#21242): at Groq and for gpt-oss it becomes auto.
+
+    Setting: options.toolChoiceNone "auto" does so for any model, "keep" for none. Elsewhere `none` is left alone: it is
+    how an assistant asks for a summary.
     """
-    if facts.client and body.get("tools") and body.get("tool_choice") == "none":
+    setting = facts.options.get("toolChoiceNone")
+    if setting == "keep" or not facts.client or not body.get("tools") or body.get("tool_choice") != "none":
+        return
+    if setting == "auto" or family_or_host(facts) in ALLOWING:
         note("tool_choice", "none", "auto")
         body["tool_choice"] = "auto"
+
+
+def limit_tools(body: dict, facts: Facts, note: Note) -> None:
+    """Small models lose their way among the twenty and more tools that assistants bring: a list can be cut to the tools
+    in use and the first ones.
+
+    Setting: options.maxAssistantTools, a number; without one nothing is cut. The tool that `tool_choice` names stays,
+    then those that the conversation has called, latest first, then the others in their order.
+    """
+    tools, limit = body.get("tools"), facts.options.get("maxAssistantTools")
+    if not facts.client or not isinstance(tools, list) or not isinstance(limit, int) or isinstance(limit, bool):
+        return
+    if limit < 1 or len(tools) <= limit:
+        return
+    wanted = [tool_name(body.get("tool_choice")), *called_tools(body)]
+    rank = {name: place for place, name in reversed(list(enumerate(wanted))) if name}
+    order = sorted(range(len(tools)), key=lambda place: (rank.get(tool_name(tools[place]), len(wanted)), place))
+    kept = set(order[:limit])
+    for place in order[limit:]:
+        note(f"tools[{place}]", tool_name(tools[place]), None)
+    body["tools"] = [tool for place, tool in enumerate(tools) if place in kept]
+
+
+def called_tools(body: dict) -> list[str]:
+    """Return the names of the tools that the conversation has called, latest first."""
+    messages = reversed(body.get("messages") or ())
+    return [tool_name(call) for message in messages for call in reversed(message.get("tool_calls") or ())]
 
 
 def drop_foreign_signatures(body: dict, facts: Facts, note: Note) -> None:
@@ -168,6 +205,7 @@ def drop_foreign_signatures(body: dict, facts: Facts, note: Note) -> None:
 RULES = (
     Rule("client.flat_tools", "request", (), flat_tools),
     Rule("client.developer_role", "request", (), developer_as_system),
-    Rule("client.tool_choice_none", "request", ("groq", "gpt-oss"), allow_tools),
+    Rule("client.tool_choice_none", "request", (), allow_tools),
+    Rule("client.tool_limit", "request", (), limit_tools),
     Rule("client.foreign_signature", "request", (), drop_foreign_signatures),
 )

@@ -101,6 +101,35 @@ _RAW_ID_HOSTS = (
     "api.fireworks.ai",
 )
 
+# Engines that speak a protocol of their own. Options hold unless the map says otherwise: ChatJimmy knows no tools and
+# answers with nothing above 28,000 characters of system prompt or about 6,000 tokens in all (probes of 2026-09).
+RAW_ID_ENGINES = ("chatjimmy", "harmony", "gguf")  # LiteLLM's prefixes mean nothing to them
+EMULATION_OPTIONS = ("toolEmulation", "maxSystemCharacters", "maxPromptTokens")
+RAW_ENGINE = "harmony"  # its usual address is TRANSFORMERS_URL
+KEYLESS_ENGINES = (MOCK, "chatjimmy")  # there is no authentication: nobody's key goes there
+ENGINE_ADDRESSES: Mapping[str, str] = {"chatjimmy": "https://chatjimmy.ai"}
+ENGINE_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "chatjimmy": {"toolEmulation": True, "maxSystemCharacters": 28_000, "maxPromptTokens": 5_400},
+}
+
+# Where providers with OpenAI's dialect live, if the map does not say (litellm 1.106.2, get_llm_provider_logic.py).
+WIRE_ADDRESSES: Mapping[str, str] = {
+    GROQ: "https://api.groq.com/openai/v1",
+    "xai": "https://api.x.ai/v1",
+    "deepseek": "https://api.deepseek.com/v1",
+    "together_ai": "https://api.together.xyz/v1",
+    "fireworks_ai": "https://api.fireworks.ai/inference/v1",
+    "deepinfra": "https://api.deepinfra.com/v1/openai",
+    "cerebras": "https://api.cerebras.ai/v1",
+    "perplexity": "https://api.perplexity.ai",
+    "openrouter": "https://openrouter.ai/api/v1",
+    "moonshot": "https://api.moonshot.ai/v1",
+    "baseten": "https://inference.baseten.co/v1",
+    "v0": "https://api.v0.dev/v1",
+    "vercel_ai_gateway": "https://ai-gateway.vercel.sh/v1",
+}
+_NPM_ADDRESSES = {"@ai-sdk/openai": "https://api.openai.com/v1"}  # of the default package nothing is known
+
 # LiteLLM provider -> environment variables that usually hold its key, most usual first.
 PROVIDER_KEYS: Mapping[str, tuple[str, ...]] = {
     GEMINI: ("GEMINI_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY", "GOOGLE_API_KEY"),
@@ -190,12 +219,38 @@ def generation_of(model_id: str) -> float:
 
 
 def dialect_hint(model_id: str, provider: str, entry_family: object, base_url: str | None) -> str | None:
-    """Name a dialect that id and host do not show: by the entry's models.dev `family`, else by LiteLLM's provider."""
+    """Name a dialect that id and host do not show: by the entry's models.dev `family`, else by LiteLLM's provider.
+
+    What Groq's package calls is Groq's, gpt-oss behind another address too.
+    """
+    if provider == GROQ:
+        return GROQ
     if family_of(model_id, None, base_url) != OPENAI:
         return None
     if isinstance(entry_family, str) and (family := family_of(entry_family)) != OPENAI:
         return family
-    return provider if provider in (GROQ, GEMINI) else None
+    return provider if provider == GEMINI else None
+
+
+def full_id(model: str, provider: str, base_url: str | None) -> str:
+    """Return the id that the upstream knows: gpt-oss is `openai/gpt-oss-20b` at Groq, however the map spells it."""
+    at_groq = provider == GROQ or _is_host(host_of(base_url), "api.groq.com")
+    return f"openai/{model}" if at_groq and model.lower().startswith("gpt-oss") else model
+
+
+def other_spelling(upstream_id: str) -> str:
+    """Return the other name that an upstream id goes by, "" when there is none: the same without its vendor, gpt-oss
+    also with it.
+    """
+    vendor, _, name = upstream_id.rpartition("/")
+    if vendor:
+        return name
+    return f"openai/{name}" if family_of(name) == GPT_OSS else ""
+
+
+def usual_address(provider: str, npm: str) -> str | None:
+    """Return the address of a provider whose entry names none, None when it is not known."""
+    return WIRE_ADDRESSES.get(provider) or _NPM_ADDRESSES.get(npm)
 
 
 def npm_of(provider_id: str, npm: object, has_address: bool) -> str:

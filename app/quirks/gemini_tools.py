@@ -117,8 +117,14 @@ def json_beside_tools(body: dict, facts: Facts, note: Note) -> None:
 
     The schema goes into the system text instead. Setting: options.jsonWithTools true keeps both.
     """
+    if facts.generation < 3:
+        move_json_to_prompt(body, facts, note)
+
+
+def move_json_to_prompt(body: dict, facts: Facts, note: Note) -> None:
+    """Say in the system text what `response_format` says, where tools stand beside it."""
     response_format = body.get("response_format")
-    if not isinstance(response_format, dict) or not body.get("tools") or facts.generation >= 3:
+    if not isinstance(response_format, dict) or not body.get("tools"):
         return
     if response_format.get("type") not in ("json_object", "json_schema"):
         return

@@ -9,12 +9,13 @@ from app.utils.schema import walk
 UNKNOWN_NAME = re.compile(r'Unknown name \\?"([^"\\]+)\\?"(?: at \\?\'([^\'\\]+)\\?\')?(.{0,40})')
 # `…: Proto field is not repeating, cannot start list.` is about a name that is known.
 KNOWN_NAME = ": Proto field"
-# The same in other dialects: OpenAI, Groq ("property 'reasoning' is unsupported"), pydantic servers (vLLM).
+# The same in other dialects: OpenAI, Groq ("property 'reasoning' is unsupported", rig#1134), pydantic servers (vLLM).
 UNKNOWN_ELSEWHERE = (
     re.compile(r"Unrecognized request arguments? supplied: (?P<name>\w+)"),
     re.compile(r"Unknown parameter: '(?P<name>[\w.\[\]]+)'"),
     re.compile(r"Unsupported parameter: '(?P<name>\w+)'"),
     re.compile(r"property '(?P<name>[\w.]+)' is (?:unsupported|not supported)"),
+    re.compile(r"`(?P<name>(?:include_)?reasoning\w*)` is not supported with this model"),
     re.compile(r"'loc': \('body', '(?P<name>\w+)'\)[^}]{0,80}(?:extra|Extra)"),
 )
 MAX_LEARN_TEXT = 20_000
@@ -26,8 +27,11 @@ MESSAGE_PLACES = ("messages", "contents", "content", "system_instruction")
 
 # Settings of ours in `options` (API_SPEC.md lists them); none is a field of any upstream.
 OWN_SETTINGS = frozenset(
-    """engine dialect gateway toolEmulation repairs rawIds rawId mock script toolIds thinkTags thoughtTags onTruncated
-    includeUsage developerRole customTools orphanToolResults maxTools toolNamePattern messageFields jsonWithTools schemaKeep
+    """engine dialect gateway toolEmulation toolRepairTurns dropTools maxSystemCharacters
+    maxPromptTokens topK messageIds harmonyDialect harmonyDate completionFields local
+    repairs rawIds rawId mock script toolIds thinkTags thoughtTags onTruncated
+    includeUsage developerRole customTools toolChoiceNone
+    maxAssistantTools orphanToolResults maxTools toolNamePattern messageFields jsonWithTools schemaKeep
     schemaUnions schemaEmptyObject reasoningEfforts temperatureOn3 smallMaxTokens maxTokensFloor dummySignature
     dummySignatureEncoding dummySignatureOn signatureNamespace""".split()
 )

@@ -44,9 +44,9 @@ REQUEST_RULES: tuple[Rule, ...] = (
 @lru_cache(maxsize=1)
 def all_rules() -> tuple[Rule, ...]:
     """Return every rule there is: for requests, answers and errors."""
-    from app.quirks import answer  # the answer side (errors included) is not needed to prepare a request
+    from app.quirks import answer, text_calls  # the answer side (errors included) is not needed to prepare a request
 
-    return REQUEST_RULES + tuple(answer.RULES)
+    return REQUEST_RULES + tuple(answer.RULES) + text_calls.RULES
 
 
 def read_modes(settings: object, options: Mapping) -> dict[str, str]:

@@ -1,10 +1,10 @@
 """One answer, chunk by chunk: what passes at once, what is collected, what is said at the end; knows no transport."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
-from app.errors import UpstreamTruncated
-from app.quirks import finish, gemini, openai_stream, reasoning, usage
+from app.errors import UpstreamError, UpstreamTruncated
+from app.quirks import finish, gemini, groq_repair, openai_stream, reasoning, usage
 from app.quirks.errors import TurnUnusable, map_upstream_error
 from app.quirks.families import GEMINI
 from app.quirks.ledger import Ledger
@@ -13,7 +13,6 @@ from app.quirks.rule import OFF
 from app.quirks.sound_calls import Finisher, OnSignature
 from app.quirks.tool_calls import Assembler
 
-REFUSED_CALL = "tool_use_failed"  # Groq
 TRUNCATED = "upstream connection lost before the answer was complete"
 
 
@@ -24,11 +23,13 @@ class Conduct(NamedTuple):
     on_truncated: str = "error"
     last_attempt: bool = False
     tool_ids: str = "keep"
+    options: Mapping[str, Any] = {}
     think_tags: bool = False
     thought_tags: bool = False
     family: str = ""
     window: object = None
     streamed: bool = True
+    whole_calls: bool = False  # each call comes in one piece and may leave at once
     include_usage: bool | None = None  # None: as the request that was sent says
     on_signature: OnSignature | None = None
 
@@ -81,7 +82,7 @@ class StreamRepair:
     def feed(self, chunk: Any) -> list[dict]:
         """Return what leaves at once of one chunk, which is taken over and may be changed.
 
-        Raises UpstreamError when it is an error in place of a chunk.
+        Raises UpstreamError when it is an error in place of a chunk: an UpstreamError itself, or what stands for one.
         """
         try:
             (choice,) = chunk["choices"]
@@ -141,9 +142,11 @@ class StreamRepair:
 
     def _feed_odd(self, chunk: Any) -> list[dict]:
         """Repair a chunk that is not plain text in good shape."""
+        if isinstance(chunk, UpstreamError):
+            return self._refused(chunk)
         error = openai_stream.error_in(chunk)
         if error is not None and not self._is_late(chunk):
-            self._fail(error)
+            return self._refused(map_upstream_error(None, {}, error))
         if not isinstance(chunk, dict):
             return []
         self._take_usage(chunk)
@@ -167,12 +170,31 @@ class StreamRepair:
         ended = [memory.raw for memory in self._memories.values()]
         return isinstance(chunk, dict) and "choices" in chunk and bool(ended) and all(map(finish.is_end, ended))
 
-    def _fail(self, error: object) -> NoReturn:
-        mapped = map_upstream_error(None, {}, error)
-        if mapped.code == REFUSED_CALL and not self.sent and not self._conduct.last_attempt:
-            refused_call(self._ledger, str(mapped))
-            raise TurnUnusable(str(mapped), kind="malformed")
-        raise mapped
+    def _refused(self, error: UpstreamError) -> list[dict]:
+        """Return what the model said where the upstream refuses its call.
+
+        Raises `error`, or TurnUnusable while asking again may help.
+        """
+        refusal = groq_repair.read_refusal(error.upstream_body)
+        if refusal is None:
+            raise error
+        memory = self._memory(0)
+        outcome = groq_repair.settle(
+            refusal,
+            self._body,
+            self._ledger,
+            sent=self.sent,
+            spoke=memory.spoke,
+            last=self._conduct.last_attempt,
+            allowing=groq_repair.may_allow(self._body, self._conduct.options, self._ledger.mode(groq_repair.ALLOWED)),
+        )
+        if outcome.choice is not None:
+            memory.assembler = Assembler(self._ledger, memory.place, self._conduct.streamed)
+            return self._feed_choice(memory, outcome.choice, self._last)
+        if not outcome.again:
+            raise error
+        refused_call(self._ledger, refusal.message)
+        raise TurnUnusable(refusal.message or "the model's tool call", kind="malformed")
 
     def _feed_choice(self, memory: Memory, choice: dict, chunk: dict) -> list[dict]:
         raw, native = openai_stream.raw_finish(choice)
@@ -182,7 +204,7 @@ class StreamRepair:
         said = memory.spoke or bool(memory.assembler.calls)
         delta = openai_stream.find_delta(choice, said, self._ledger, f"{memory.place}.delta")
         out = self._chunks(memory, self._repair_delta(memory, delta), chunk, openai_stream.logprobs_of(choice))
-        if not self._conduct.hold:
+        if self._conduct.whole_calls or not self._conduct.hold:
             out += self._release(memory, final=False)
         return out
 
@@ -248,10 +270,11 @@ class StreamRepair:
         return self._chunks(memory, delta, self._head, None)
 
     def _release(self, memory: Memory, final: bool) -> list[dict]:
-        """Let calls leave that are whole, before the end of the turn: all but the last, which may still grow."""
+        """Let calls leave that are whole, before the end of the turn: the last only where none can still grow."""
         out: list[dict] = []
         waiting = memory.assembler.calls[memory.released :]
-        while len(waiting) > 1 and not waiting[0].waiting and not self._as_sent:
+        kept = 0 if self._conduct.whole_calls else 1
+        while len(waiting) > kept and not waiting[0].waiting and not self._as_sent:
             batch = self._finisher.finish(waiting[:1], memory.released, memory.place, self._conduct.streamed)
             if batch.broken:
                 break
@@ -325,8 +348,8 @@ class StreamRepair:
 
 
 def refused_call(ledger: Ledger, message: str) -> None:
-    """Groq ends a stream with `tool_use_failed` when the model's call cannot be read: the same turn may work again."""
-    ledger.allows("turn.refused_call", "stream", message, "asked again")
+    """Groq answers `tool_use_failed` when the model's call cannot be read: the same turn may work again."""
+    ledger.allows("turn.refused_call", "turn", message, "asked again")
 
 
 def truncated(ledger: Ledger, outcome: str) -> None:

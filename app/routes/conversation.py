@@ -11,12 +11,12 @@ from app import lifecycle, sse
 from app.auth import client_key
 from app.call import UpstreamCall
 from app.config import Settings
-from app.errors import ClientGone, Draining, GatewayError, InvalidRequest, error_body, log
+from app.errors import ClientGone, Draining, GatewayError, InvalidRequest, Shape, log, shape_here
+from app.local_models.targets import find_default, find_target
 from app.quirks.report import Report
 from app.trace import Trace
 from app.turn import Turn
 from app.utils.json_text import dump, load
-from app.utils.model_resolver import resolve_model
 
 Chunks = list[dict[str, Any]]
 LONGEST_HEADER = 4096
@@ -54,18 +54,34 @@ def read_json() -> Any:
 
 
 def begin_turn(body: Mapping[str, Any]) -> Turn:
-    """Resolve the model that `body` names and return the turn, ready to go. Raises ModelNotFound, InvalidRequest."""
+    """Return the turn that `body` asks for, ready to go; its repairs are counted. Raises as `make_turn`."""
+    turn = make_turn(body)
+    count_at_end(turn.report, model_of(turn))
+    return turn
+
+
+def model_of(turn: Turn) -> str:
+    """Return the name under which repairs are counted."""
+    return f"{turn.target.provider_id}/{turn.target.model_key}"
+
+
+def make_turn(body: Mapping[str, Any]) -> Turn:
+    """Resolve the model that `body` names, else the default one, and return the turn, ready to go.
+
+    Raises ModelNotFound, InvalidRequest.
+    """
     settings: Settings = current_app.extensions["settings_store"].current
-    name = body.get("model") or settings.model_name
+    name = body.get("model") or find_default(settings)
     if not name or not isinstance(name, str):
         raise InvalidRequest(
-            "`model` is required and must be a non-empty string.", param="model", code="missing_required_parameter"
+            "`model` must be a non-empty string, and there is no model to take in its place.",
+            param="model",
+            code="missing_required_parameter",
         )
-    target = resolve_model(name, settings, client_key() if not settings.api_keys else None)
+    target = find_target(name, settings, client_key() if not settings.api_keys else None)
     g.trace.note("resolved", target)
     report = Report()
     g.trace.note("repairs", report)
-    count_at_end(report, f"{target.provider_id}/{target.model_key}")
     call = UpstreamCall.from_settings(settings, g.trace, g.cancel, lifecycle.instance)
     return Turn(body, target, settings, call, report, dict(request.headers), current_app.extensions.get("signatures"))
 
@@ -93,7 +109,7 @@ def json_response(answer: Mapping[str, Any], turn: Turn) -> Response:
 def stream_response(batches: Iterator[Chunks], encode: Callable[[Chunks], bytes], turn: Turn) -> Response:
     """Return a streamed answer. Its status waits for the first chunk, so that a refusal keeps its own."""
     started = start(batches, turn.settings.first_chunk_wait)
-    events = write_events(started, encode, turn.call.trace, turn.settings.keep_alive)
+    events = write_events(started, encode, turn.call.trace, turn.settings.keep_alive, shape_here())
     return Response(events, headers=SSE_HEADERS | report_headers(turn.report))
 
 
@@ -115,7 +131,7 @@ def _put_back(first: Chunks, rest: Iterator[Chunks]) -> Iterator[Chunks]:
 
 
 def write_events(
-    batches: Iterator[Chunks], encode: Callable[[Chunks], bytes], trace: Trace, keep_alive: float
+    batches: Iterator[Chunks], encode: Callable[[Chunks], bytes], trace: Trace, keep_alive: float, shape: Shape
 ) -> Iterator[bytes]:
     """Yield the bytes of an event stream: chunks, comments in long silences, an error event if one comes, [DONE]."""
     written = time.monotonic()
@@ -131,20 +147,28 @@ def write_events(
             trace.emitted(data)
             yield data
     except GatewayError as error:
-        if isinstance(error, ClientGone) and lifecycle.lifecycle.draining:
-            error = Draining()
+        error = what_ended(error)
         trace.note("error", error)
-        yield _ending(sse.encode([error_body(error, trace.mask_text)]), trace)
-    except Exception as error:  # the rim: a bug of ours must still end the stream in OpenAI's shape
+        yield _ending(sse.encode([shape(error, trace.mask_text)]), trace)
+    except Exception as error:  # the rim: a bug of ours must still end the stream in the right shape
         trace.note("error", error)
-        log.error("bug in the gateway", exc_info=error)
-        bug = GatewayError("The gateway failed on this request; its log says why.", code="internal_error")
-        yield _ending(sse.encode([error_body(bug)]), trace)
+        yield _ending(sse.encode([shape(as_bug(error), str)]), trace)
     else:
         yield _ending(b"", trace)
     finally:
         if (close := getattr(batches, "close", None)) is not None:
             close()
+
+
+def what_ended(error: GatewayError) -> GatewayError:
+    """Return `error`, or Draining where the server's own end looks like the client's."""
+    return Draining() if isinstance(error, ClientGone) and lifecycle.lifecycle.draining else error
+
+
+def as_bug(error: Exception) -> GatewayError:
+    """Log a bug of ours, and return what the client is told of it."""
+    log.error("bug in the gateway", exc_info=error)
+    return GatewayError("The gateway failed on this request; its log says why.", code="internal_error")
 
 
 def _ending(event: bytes, trace: Trace) -> bytes:

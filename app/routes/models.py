@@ -4,8 +4,9 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app
 
+from app.local_models.targets import all_models, find_target
 from app.routes.health import reply
-from app.utils.model_resolver import ModelInfo, list_models, resolve_model
+from app.utils.model_resolver import ModelInfo
 
 bp = Blueprint("models", __name__)
 
@@ -15,7 +16,7 @@ bp = Blueprint("models", __name__)
 def models() -> Response:
     """List the models."""
     settings = current_app.extensions["settings_store"].current
-    return reply({"object": "list", "data": [as_openai(model) for model in list_models(settings)]})
+    return reply({"object": "list", "data": [as_openai(model) for model in all_models(settings)]})
 
 
 @bp.get("/models/<path:name>")
@@ -23,8 +24,8 @@ def models() -> Response:
 def model(name: str) -> Response:
     """Describe one model, by any name that a request may use. Raises ModelNotFound."""
     settings = current_app.extensions["settings_store"].current
-    target = resolve_model(name, settings)
-    known = {info.id: info for info in list_models(settings)}
+    target = find_target(name, settings)
+    known = {info.id: info for info in all_models(settings)}
     info = known.get(name) or known.get(f"{target.provider_id}/{target.model_key}") or known.get(target.model_key)
     described = as_openai(info) if info else {"object": "model", "created": 0, "owned_by": target.provider_id}
     return reply({**described, "id": name})

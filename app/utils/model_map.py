@@ -24,6 +24,7 @@ _PLACEHOLDER = re.compile(
 _NO_KEY = frozenset(
     "not-needed not_needed notneeded no-key nokey none null undefined dummy any anything test local mock ollama".split()
 )
+_DUMMY = re.compile(r"(sk-)?dummy([-_].*)?|.*[-_]not[-_](used|needed|required)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,9 @@ def route_of(
     engine = own.get("engine") or options.get("engine") or (MOCK if base_url == MOCK_URL else "")
     upstream_id = entry.get("id") or key
     litellm_provider, model = families.split_model_id(
-        upstream_id, npm, base_url, own.get("rawId", options.get("rawIds"))
+        upstream_id, npm, base_url, own.get("rawId", options.get("rawIds", engine in families.RAW_ID_ENGINES or None))
     )
+    model = families.full_id(model, litellm_provider, base_url)
     itself = engine in ("", *WIRE_ENGINES) and is_own_address(base_url, settings.host, settings.port)
     return Route(
         provider_id=provider_id,
@@ -134,7 +136,9 @@ def _is_loopback(host: str) -> bool:
 def is_placeholder_key(key: str, *, from_client: bool = False) -> bool:
     """Tell a key that stands for "put yours here" from a real one.
 
-    From a client also the words that tools want where no key is needed ("not-needed", "dummy", …).
+    From a client also the words that tools want where no key is needed ("not-needed", "sk-dummy-key-not-used", …).
     """
     key = key.strip()
-    return not key or bool(_PLACEHOLDER.fullmatch(key)) or (from_client and key.lower() in _NO_KEY)
+    if not key or _PLACEHOLDER.fullmatch(key):
+        return True
+    return from_client and (key.lower() in _NO_KEY or bool(_DUMMY.fullmatch(key)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.errors import ModelNotFound
 from app.quirks import families
-from app.utils.model_map import Route, is_placeholder_key, route_of, routes_of
+from app.utils.model_map import Route, is_own_address, is_placeholder_key, route_of, routes_of
 
 if TYPE_CHECKING:
     from app.config import Settings
@@ -70,11 +70,15 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class Index:
-    """All names of one model map. `names` keeps the first meaning of each name; upstream models come first."""
+    """All names of one model map. `names` keeps the first meaning of each name; upstream models come first.
+
+    `spelled` has, in lower case, what upstream ids are called besides: `gpt-oss-20b` and `openai/gpt-oss-20b` are one.
+    """
 
     upstream: Mapping[str, Route]
     names: Mapping[str, Route]
     folded: Mapping[str, tuple[str, ...]]
+    spelled: Mapping[str, Route]
     default: Route | None
 
 
@@ -92,6 +96,31 @@ def resolve_model(name: str, settings: "Settings", client_key: str | None = None
     if client_key and target.key_source == "none" and _may_forward(client_key, target, settings):
         return replace(target, api_key=client_key, key_source="client")
     return target
+
+
+def default_name(settings: "Settings") -> str | None:
+    """Return the name that a request without `model` means, None where nothing says.
+
+    The first that is there: MODEL_NAME, the map's own `model` (OpenCode's default) if it is one of this map, the first
+    upstream model. It is a short name where that means the same.
+    """
+    if settings.model_name:
+        return settings.model_name
+    index = index_of(settings)
+    route = index.names.get(str(settings.opencode.data.get("model")))
+    meant = aim(route, index, settings) if route and route.alias else route
+    if route is None or meant is None:
+        route = meant = index.default
+    if route is None:
+        return None
+    short = any(index.names[route.key] is one for one in (route, meant))
+    return route.key if short else f"{route.provider_id}/{route.key}"
+
+
+def is_named(name: str, settings: "Settings") -> bool:
+    """Tell whether the map itself has this name, in any spelling; the entry for every name does not count."""
+    index = index_of(settings)
+    return name in index.names or name.lower() in index.folded or name.lower() in index.spelled
 
 
 def list_models(settings: "Settings") -> list[ModelInfo]:
@@ -113,6 +142,10 @@ def find_route(name: str, settings: "Settings") -> Route:
     route = index.names.get(name)
     if route is None:
         same = index.folded.get(name.lower(), ())
+        if not same and (spelled := index.spelled.get(name.lower())):
+            return spelled
+        if len(same) != 1 and name == settings.model_name and (unlisted := unlisted_route(name, index, settings)):
+            return unlisted
         if len(same) != 1 and (every := index.upstream.get(ANY)):
             return route_of(every.provider_id, every.provider, name, every.entry, "", settings)
         if len(same) != 1:
@@ -132,19 +165,24 @@ def aim(alias: Route, index: Index, settings: "Settings") -> Route | None:
     if found := index.upstream.get(alias.upstream_id):
         return found
     if alias.upstream_id != alias.key and alias.upstream_id not in index.names:
-        return None
+        return index.spelled.get(alias.upstream_id.lower())
     wanted = settings.model_name
     if wanted and (wanted in index.upstream or wanted not in index.names):
-        return index.upstream.get(wanted) or unlisted_route(wanted, index, settings)
+        listed = index.upstream.get(wanted) or index.spelled.get(wanted.lower())
+        return listed or unlisted_route(wanted, index, settings)
     return index.default
 
 
 def unlisted_route(wanted: str, index: Index, settings: "Settings") -> Route | None:
-    """Return a route for a MODEL_NAME that the file does not list: an id at the named, else the first, provider."""
+    """Return a route for a MODEL_NAME that the file does not list: an id at the named provider, else at the one
+    with `*`, else at the first.
+    """
     for route in index.upstream.values():
         if wanted.startswith(route.provider_id + "/"):
             key = wanted.removeprefix(route.provider_id + "/")
             return route_of(route.provider_id, route.provider, key, {}, "", settings)
+    if every := index.upstream.get(ANY):
+        return route_of(every.provider_id, every.provider, wanted, every.entry, "", settings)
     first = index.default
     return route_of(first.provider_id, first.provider, wanted, {}, "", settings) if first else None
 
@@ -167,7 +205,7 @@ def _build_index(routes: list[Route]) -> Index:
         folded[name.lower()] = (*folded.get(name.lower(), ()), name)
     real = [route for route in dict.fromkeys(upstream.values()) if route.key != ANY]
     default = next((route for route in real if route.engine != MOCK), real[0] if real else None)
-    return Index(upstream, names, folded, default)
+    return Index(upstream, names, folded, _spelled(real), default)
 
 
 def _named(routes: list[Route], ids: bool = True) -> dict[str, Route]:
@@ -182,6 +220,17 @@ def _named(routes: list[Route], ids: bool = True) -> dict[str, Route]:
     return names
 
 
+def _spelled(routes: list[Route]) -> dict[str, Route]:
+    """Map the other spellings of upstream ids to routes; they are asked for after all names."""
+    spelled: dict[str, Route] = {}
+    for route in routes:
+        for other in (route.model, families.other_spelling(route.upstream_id)):
+            if other:
+                spelled.setdefault(other.lower(), route)
+                spelled.setdefault(f"{route.provider_id}/{other}".lower(), route)
+    return spelled
+
+
 def _target(name: str, route: Route, settings: "Settings") -> Target:
     model, provider = route.model, route.litellm_provider
     base_url, options = route.base_url, dict(_own_options(route))
@@ -189,12 +238,15 @@ def _target(name: str, route: Route, settings: "Settings") -> Target:
     if hint := families.dialect_hint(model, provider, route.entry.get("family"), base_url):
         options.setdefault("dialect", hint)
         family = families.family_of(model, options, base_url)
-    if not base_url and families.uses_default_relay(provider, family):
-        base_url = settings.gemini_api_base
     engine = route.engine or settings.engine
+    if engine in families.ENGINE_ADDRESSES and is_own_address(base_url, settings.host, settings.port):
+        base_url = None  # OpenCode's way to the gateway, in a file that both read
+    base_url = base_url or _usual_address(engine, route, family, settings)
+    for option, value in families.ENGINE_OPTIONS.get(engine, {}).items():
+        options.setdefault(option, value)
     if engine == MOCK and settings.mock_script:
         options.setdefault("script", settings.mock_script)
-    key, source = (None, "none") if engine == MOCK else _key(route, family, base_url, settings)
+    key, source = _key(route, family, base_url, settings, engine)
     entry = route.entry
     return Target(
         requested=name,
@@ -217,12 +269,27 @@ def _target(name: str, route: Route, settings: "Settings") -> Target:
     )
 
 
+def _usual_address(engine: str, route: Route, family: str, settings: "Settings") -> str | None:
+    """Return the address of a provider that names none."""
+    if engine == families.RAW_ENGINE:
+        return settings.transformers_url
+    if engine in families.ENGINE_ADDRESSES:
+        return families.ENGINE_ADDRESSES[engine]
+    if families.uses_default_relay(route.litellm_provider, family):
+        return settings.gemini_api_base
+    return families.usual_address(route.litellm_provider, route.npm)
+
+
 def _own_options(route: Route) -> Iterator[tuple[str, Any]]:
     yield from ((key, value) for key, value in route.options.items() if key not in SDK_OPTIONS)
     yield from ((key, value) for key, value in route.own.items() if key != "rawId")
 
 
-def _key(route: Route, family: str, base_url: str | None, settings: "Settings") -> tuple[str | None, str]:
+def _key(
+    route: Route, family: str, base_url: str | None, settings: "Settings", engine: str
+) -> tuple[str | None, str]:
+    if engine in families.KEYLESS_ENGINES:
+        return None, "none"
     given = route.options.get("apiKey")
     if given and not is_placeholder_key(given):
         variable = settings.opencode.sources.get(("provider", route.provider_id, "options", "apiKey"))
@@ -236,7 +303,7 @@ def _key(route: Route, family: str, base_url: str | None, settings: "Settings") 
 
 
 def _may_forward(client_key: str, target: Target, settings: "Settings") -> bool:
-    if not settings.forward_client_key or settings.api_keys or target.engine_name == MOCK:
+    if not settings.forward_client_key or settings.api_keys or target.engine_name in families.KEYLESS_ENGINES:
         return False
     return not is_placeholder_key(client_key, from_client=True)
 

@@ -79,6 +79,12 @@ def test_no_proxy_goes_straight(client_for, upstream, engine, monkeypatch, exemp
     assert upstream.requests[0].path == "/v1/chat/completions"
 
 
+def test_this_machine_is_never_reached_through_a_proxy(client_for, upstream, engine, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    upstream.reply_json(completion())
+    assert client_for(engine).chat().status == 200
+
+
 def test_other_kinds_of_proxies_are_refused_in_words(serve, engine, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "socks5://127.0.0.1:9")
     reply = serve({"p": provider_at("http://api.example/v1", engine)}).chat()

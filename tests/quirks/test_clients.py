@@ -20,8 +20,19 @@ AGENTS = Path(__file__).resolve().parent.parent / "fixtures" / "agents"
         ({"User-Agent": "Cursor/1"}, "cursor"),
         ({"User-Agent": "ls/JS 5.23.2"}, "continue"),
         ({"User-Agent": "QwenCode/0.24.4 (linux; x64)"}, "qwen"),
+        ({"User-Agent": "RooCode/3.25.1"}, "roo"),
+        ({"User-Agent": "Visual Studio Code/1.104"}, "vscode"),
+        ({"User-Agent": "vscode/1.104 (linux)"}, "vscode"),
+        ({"User-Agent": "GitHubCopilotChat/0.30"}, "vscode"),
+        ({"User-Agent": "aider/0.86"}, "aider"),
         ({"User-Agent": "node-fetch", "X-Title": "Cline"}, "cline"),
+        ({"User-Agent": "OpenAI/JS 5.12.2", "X-Title": "Roo Code", "HTTP-Referer": "https://x.example"}, "roo"),
+        ({"User-Agent": "OpenAI/JS 5.12.2", "HTTP-Referer": "https://github.com/RooVetGit/Roo-Cline"}, "roo"),
+        ({"User-Agent": "OpenAI/JS 5.12.2", "HTTP-Referer": "https://cline.bot"}, "cline"),
         ({"User-Agent": "node-fetch", "HTTP-Referer": "https://kilocode.ai"}, "roo"),
+        ({"x-title": "Cursor"}, "cursor"),
+        ({"User-Agent": "classroom/1 (root; precursor; incline)"}, ""),
+        ({"Authorization": "Bearer cline", "X-Other": "cursor"}, ""),
         ({"User-Agent": "OpenAI/Python 2.20.0"}, ""),
         ({}, ""),
         (None, ""),
@@ -34,6 +45,11 @@ def test_clients_are_known_by_their_headers(headers, expected):
 def test_captured_requests():
     for name, expected in (
         ("opencode-text", "opencode"),
+        ("cline-write-step0", "cline"),
+        ("cline-final", "cline"),
+        ("ai_sdk-final", ""),
+        ("pydantic_ai-json-tool", ""),
+        ("llm-final", ""),
         ("cn-parallel-step0", "continue"),
         ("qwen-chain-step1", "qwen"),
     ):
@@ -46,6 +62,21 @@ def test_a_client_is_known_by_its_tools():
     asks = [*tools, {"type": "function", "function": {"name": "ask_followup_question"}}]
     assert detect_client({}, {"tools": asks}) == "cline"
     assert detect_client({}, {"tools": asks[1:]}) == detect_client({}, {"tools": "junk"}) == ""
+    assert detect_client({"User-Agent": "Roo-Code/3"}, {"tools": asks}) == "roo"
+
+
+@pytest.mark.parametrize("choice", ["none", {"type": "none"}])
+def test_tools_that_may_not_be_called_are_an_assistants(choice):
+    assert detect_client({}, {"tools": [NESTED], "tool_choice": choice}) == "assistant"
+    assert detect_client({"User-Agent": "cline/3"}, {"tools": [NESTED], "tool_choice": choice}) == "cline"
+    for body in ({"tools": [NESTED], "tool_choice": "auto"}, {"tools": [], "tool_choice": choice}):
+        assert detect_client({}, body) == ""
+
+
+@pytest.mark.parametrize("said", ["You are Cline, a skilled engineer", "# Tool Use", "read_file", "Roo and Cursor"])
+def test_a_prompt_does_not_make_an_assistant(said):
+    body = {"messages": [{"role": "system", "content": said}, {"role": "user", "content": said}], "tools": [NESTED]}
+    assert detect_client({"User-Agent": "OpenAI/Python 2.20.0"}, body) == ""
 
 
 NESTED = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
@@ -122,12 +153,59 @@ def test_the_developer_role(host, options, role):
 
 
 @pytest.mark.parametrize(
-    ("client", "choice", "expected"),
-    (("cline", "none", "auto"), ("", "none", "none"), ("cline", "required", "required")),
+    ("client", "model", "host", "options", "choice", "expected"),
+    (
+        ("cline", "llama-3.3-70b-versatile", "api.groq.com", {}, "none", "auto"),
+        ("assistant", "openai/gpt-oss-20b", "api.groq.com", {}, "none", "auto"),
+        ("cline", "gpt-oss-20b", "localhost", {}, "none", "auto"),
+        ("cline", "m", "localhost", {"dialect": "groq"}, "none", "auto"),
+        ("", "gpt-oss-20b", "api.groq.com", {}, "none", "none"),
+        ("cline", "gpt-oss-20b", "api.groq.com", {}, "required", "required"),
+        ("cline", "gpt-oss-20b", "api.groq.com", {"toolChoiceNone": "keep"}, "none", "none"),
+        ("cline", "gemini-2.5-pro", "localhost", {}, "none", "none"),
+        ("cline", "some-model", "localhost", {}, "none", "none"),
+        ("cline", "some-model", "localhost", {"toolChoiceNone": "auto"}, "none", "auto"),
+        ("", "some-model", "localhost", {"toolChoiceNone": "auto"}, "none", "none"),
+    ),
 )
-def test_assistants_that_forbid_their_own_tools(client, choice, expected):
+def test_assistants_that_forbid_their_own_tools(client, model, host, options, choice, expected):
     body = {"tools": [NESTED], "tool_choice": choice}
-    assert apply(rules.allow_tools, body, facts()._replace(client=client))[0]["tool_choice"] == expected
+    known = facts(model, **options)._replace(client=client, host=host)
+    changed, places = apply(rules.allow_tools, body, known)
+    assert changed["tool_choice"] == expected
+    assert places == (["tool_choice"] if choice != expected else [])
+    assert apply(rules.allow_tools, {"tool_choice": choice}, known)[1] == []
+
+
+def called(*names):
+    return {"role": "assistant", "tool_calls": [{"id": name, "function": {"name": name}} for name in names]}
+
+
+@pytest.mark.parametrize(
+    ("client", "limit", "history", "choice", "left"),
+    (
+        ("cline", None, [], None, "abcdef"),
+        ("cline", 3, [], None, "abc"),
+        ("", 3, [], None, "abcdef"),
+        ("cline", 6, [], None, "abcdef"),
+        ("cline", 0, [], None, "abcdef"),
+        ("cline", True, [], None, "abcdef"),
+        ("cline", "3", [], None, "abcdef"),
+        ("cline", 3, [called("e", "f")], None, "aef"),
+        ("cline", 3, [called("e")], {"type": "function", "function": {"name": "d"}}, "ade"),
+        ("cline", 1, [called("e")], {"type": "function", "function": {"name": "d"}}, "d"),
+        ("cline", 2, [called("f"), called("b", "c"), called("d")], None, "cd"),
+        ("cline", 2, [called("f", "gone"), called("f", "f")], "required", "af"),
+    ),
+)
+def test_tool_lists_are_cut_to_the_tools_in_use(client, limit, history, choice, left):
+    tools = [{"type": "function", "function": {"name": name}} for name in "abcdef"]
+    body = {"tools": tools, "messages": history} | ({"tool_choice": choice} if choice else {})
+    known = facts("some-model", maxAssistantTools=limit)._replace(client=client)
+    changed, places = apply(rules.limit_tools, body, known)
+    assert "".join(rules.tool_name(tool) for tool in changed["tools"]) == left
+    assert len(places) == 6 - len(left)
+    assert apply(rules.limit_tools, changed, known) == (changed, [])
 
 
 @pytest.mark.parametrize(

@@ -129,12 +129,59 @@ def test_addresses_follow_litellms_habits(provider, given, wanted):
     (
         (("pro", "openai", "gemini-pro", "http://r/v1"), "gemini"),
         (("llama", "groq", None, None), "groq"),
+        (("openai/gpt-oss-20b", "groq", None, "http://r/v1"), "groq"),
+        (("openai/gpt-oss-20b", "openai", None, "http://r/v1"), None),
         (("gemini-2.5-pro", "gemini", None, None), None),
         (("pro", "openai", None, "http://r/v1"), None),
     ),
 )
 def test_dialects_that_only_the_entry_tells(args, hint):
     assert families.dialect_hint(*args) == hint
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "base_url", "expected"),
+    (
+        ("gpt-oss-20b", "groq", "http://r/v1", "openai/gpt-oss-20b"),
+        ("gpt-oss-120b", "openai", "https://api.groq.com/openai/v1", "openai/gpt-oss-120b"),
+        ("openai/gpt-oss-20b", "groq", None, "openai/gpt-oss-20b"),
+        ("llama3-8b-8192", "groq", None, "llama3-8b-8192"),
+        ("gpt-oss-20b", "openai", "http://r/v1", "gpt-oss-20b"),
+    ),
+)
+def test_groq_wants_the_vendor_before_gpt_oss(model, provider, base_url, expected):
+    assert families.full_id(model, provider, base_url) == expected
+
+
+@pytest.mark.parametrize(
+    ("upstream_id", "other"),
+    (
+        ("openai/gpt-oss-20b", "gpt-oss-20b"),
+        ("gpt-oss-20b", "openai/gpt-oss-20b"),
+        ("meta-llama/llama-3", "llama-3"),
+        ("accounts/fireworks/models/llama", "llama"),
+        ("gemini-2.5-pro", ""),
+        ("openai/", ""),
+        ("*", ""),
+    ),
+)
+def test_other_spellings(upstream_id, other):
+    assert families.other_spelling(upstream_id) == other
+
+
+@pytest.mark.parametrize(
+    ("provider", "npm", "address"),
+    (
+        ("groq", "@ai-sdk/groq", "https://api.groq.com/openai/v1"),
+        ("groq", DEFAULT_NPM, "https://api.groq.com/openai/v1"),
+        ("openai", "@ai-sdk/openai", "https://api.openai.com/v1"),
+        ("openai", DEFAULT_NPM, None),
+        ("anthropic", "@ai-sdk/anthropic", None),
+    ),
+)
+def test_where_providers_live_that_name_no_address(provider, npm, address):
+    assert families.usual_address(provider, npm) == address
+    assert set(families.WIRE_ADDRESSES) <= families.OPENAI_WIRE
 
 
 @pytest.mark.parametrize(

@@ -158,10 +158,28 @@ def test_an_unknown_name_lists_near_ones(client_for, upstream, streamed):
     assert upstream.requests == []
 
 
-def test_model_name_stands_in_for_a_missing_model(client_for, upstream):
-    upstream.reply_json(completion())
-    reply = client_for("relay", MODEL_NAME="some-model").chat(model=None)
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("missing", [None, ""])
+def test_model_name_stands_in_for_a_missing_model(client_for, upstream, missing, streamed):
+    upstream.reply_sse(stream("hi")) if streamed else upstream.reply_json(completion())
+    client = client_for("relay", {"other-model": {}, "some-model": {}}, MODEL_NAME="some-model")
+    reply = client.chat(model=missing, stream=streamed)
     assert reply.status == 200 and upstream.bodies[0]["model"] == "some-model"
+    assert {part["model"] for part in (reply.chunks if streamed else [reply.json])} == {"some-model"}
+
+
+def test_without_any_model_a_missing_one_is_said(serve):
+    reply = serve({}).chat(model=None)
+    assert (reply.status, reply.error["param"]) == (400, "model")
+    assert reply.error["code"] == "missing_required_parameter"
+
+
+def test_the_first_model_of_the_file_stands_in_for_a_missing_one(client_for, upstream):
+    upstream.reply_json(completion())
+    reply = client_for("relay", {"first-model": {}, "second-model": {}}).post(
+        "/v1/chat/completions", {"messages": [{"role": "user", "content": "hi"}]}
+    )
+    assert (reply.status, reply.json["model"], upstream.bodies[0]["model"]) == (200, "first-model", "first-model")
 
 
 # --- answers -----------------------------------------------------------------------------------------------------

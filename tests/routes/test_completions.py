@@ -46,11 +46,19 @@ def test_a_suffix_asks_to_fill_in(gateway, upstream):
 
 @pytest.mark.parametrize(("body", "param"), [
     ({"model": "some-model"}, "prompt"), ({**BODY, "prompt": [1, 2]}, "prompt"), ({**BODY, "prompt": ["a", "b"]}, "prompt"),
-    ({**BODY, "logprobs": 2}, "logprobs"), ({"prompt": "x"}, "model")])
+    ({**BODY, "logprobs": 2}, "logprobs"), ({**BODY, "model": 5}, "model")])
 def test_bad_requests(gateway, upstream, body, param):
     reply = gateway.post("/v1/completions", body)
     assert (reply.status, reply.error["param"]) == (400, param)
     assert upstream.requests == []
+
+
+@pytest.mark.parametrize("missing", [{}, {"model": None}, {"model": ""}])
+def test_a_missing_model_is_the_default_one(gateway, upstream, missing):
+    upstream.reply_json(completion(" a + b"))
+    reply = gateway.post("/v1/completions", {"prompt": "def add(a, b):\n    return", **missing})
+    assert (reply.status, reply.json["model"]) == (200, "some-model")
+    assert upstream.bodies[0]["model"] == "some-model"
 
 
 @pytest.mark.parametrize("streamed", [False, True])

@@ -8,6 +8,7 @@ and no RETRY_DIGITS in the body of a 4xx other than 429.
 """
 
 from tests.scenarios.errors import CUTS, ERRORS
+from tests.scenarios.groq import GROQ
 from tests.scenarios.shapes import BODIES, REASONING, SSE, USAGE
 from tests.scenarios.table import GEMINI, LEGAL_FINISH, PLAIN_MODEL, RETRY_DIGITS, TOOLS, Expect, Scenario
 from tests.scenarios.turns import FINISH, TOOL_CALLS
@@ -23,4 +24,5 @@ SCENARIOS: tuple[Scenario, ...] = (
     *SSE,
     *CUTS,
     *ERRORS,
+    *GROQ,
 )

@@ -60,9 +60,17 @@ def test_other_keys_are_sent(key):
     assert not is_placeholder_key(key)
 
 
-@pytest.mark.parametrize("key", ("not-needed", "Dummy", "none", "YOUR_API_KEY"))
+@pytest.mark.parametrize(
+    "key",
+    ("not-needed", "Dummy", "none", "YOUR_API_KEY", "dummy-key", "sk-dummy-key-not-used", "sk-not-needed", "key-not-used"),
+)
 def test_a_client_that_needs_no_key_sends_a_word(key):
     assert is_placeholder_key(key, from_client=True)
+
+
+@pytest.mark.parametrize("key", ("sk-proj-dummy123", "gsk_dummy", "team-not-usedcars", "dummyAIzaSyD9tSrke72PouQ"))
+def test_a_key_that_only_looks_a_little_like_such_a_word_is_one(key):
+    assert not is_placeholder_key(key, from_client=True)
 
 
 def test_routes_say_why_a_model_is_hidden():

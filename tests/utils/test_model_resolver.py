@@ -5,6 +5,7 @@ from app.errors import ModelNotFound
 from app.utils.model_resolver import list_models, resolve_model
 
 RELAY = "http://relay.corp/v1beta/openai/"
+AT_GROQ = "https://api.groq.com/openai/v1"
 DEFAULT_BASE = "https://generativelanguage.googleapis.com/v1beta/openai/"
 
 
@@ -215,7 +216,9 @@ def test_an_alias_lays_its_own_words_over_its_upstream():
             False,
         ),
         ({"npm": "@ai-sdk/anthropic"}, {}, "anthropic/m", "m", None, False),
-        ({"npm": "@ai-sdk/groq"}, {"id": "openai/gpt-oss"}, "groq/openai/gpt-oss", "openai/gpt-oss", None, True),
+        ({"npm": "@ai-sdk/groq"}, {"id": "openai/gpt-oss"}, "groq/openai/gpt-oss", "openai/gpt-oss", AT_GROQ, True),
+        ({"npm": "@ai-sdk/groq"}, {"id": "gpt-oss-20b"}, "groq/openai/gpt-oss-20b", "openai/gpt-oss-20b", AT_GROQ, True),
+        ({"npm": "@ai-sdk/openai"}, {}, "openai/m", "m", "https://api.openai.com/v1", True),
         ({"npm": "@ai-sdk/groq"}, {"provider": {"npm": "@ai-sdk/anthropic"}}, "anthropic/m", "m", None, False),
         ({"options": {"baseURL": RELAY}}, {"id": "openai/x"}, "openai/x", "x", RELAY, True),
         (
@@ -314,6 +317,8 @@ def test_where_the_key_comes_from(options, entry, provider, key, source):
         ({}, {"GATEWAY_FORWARD_CLIENT_KEY": "0"}, "client-1", "none"),
         ({}, {"GATEWAY_API_KEYS": "client-1"}, "client-1", "none"),
         ({"engine": "mock"}, {}, "client-1", "none"),
+        ({"engine": "chatjimmy"}, {}, "client-1", "none"),
+        ({"engine": "chatjimmy", "apiKey": "abc"}, {}, "client-1", "none"),
         ({}, {}, "not-needed", "none"),
         ({}, {}, None, "none"),
         ({"apiKey": "abc"}, {}, "client-1", "opencode.json"),

@@ -1,0 +1,70 @@
+"""Who may do more here than ask a model: programs on this machine, and web pages of the gateway's own address.
+
+A page of another origin may not call the gateway, but a browser sends its POSTs and WebSockets all the same, and tells
+whose they are in `Origin`. Which machine a client is on is told by its socket; headers can only speak against it.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from app.config import is_loopback
+from app.errors import InvalidRequest
+
+FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP")  # a proxy speaks for somebody else
+
+
+class Forbidden(InvalidRequest):
+    status, type, code = 403, "permission_error", "forbidden"
+
+
+def is_local(peer: str | None, headers: Mapping[str, str]) -> bool:
+    """Tell whether a client runs on this machine. `peer` is its address, "" at the other end of a Unix socket.
+
+    What a proxy on this machine passes on is not local: it says for whom it speaks.
+    """
+    if any(name in headers for name in FORWARDED):
+        return False
+    if not peer:
+        return True
+    try:
+        address = ipaddress.ip_address(peer.partition("%")[0])
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def check_local(peer: str | None, headers: Mapping[str, str], what: str, instead: str) -> None:
+    """Raise Forbidden unless the client runs on this machine; `what` it may not do, and what would allow it."""
+    if not is_local(peer, headers):
+        raise Forbidden(f"Only programs on the gateway's own machine may {what}. {instead}")
+
+
+def check_origin(headers: Mapping[str, str], has_keys: bool) -> None:
+    """Raise Forbidden for a web page of another origin.
+
+    Allowed are clients that are no browser (no `Origin`), pages of this machine, and pages of the address that was asked
+    for. Without keys that address must be a number or this machine: a name could be anybody's, made to lead here.
+    """
+    origin = headers.get("Origin")
+    if origin is None:
+        return
+    try:
+        page = urlsplit(origin)
+        host = page.hostname or ""
+    except ValueError:
+        host = ""
+    else:
+        own = page.netloc.lower() == headers.get("Host", "").lower() and (has_keys or is_number(host))
+        if host and (is_loopback(host) or own):
+            return
+    raise Forbidden(f"Web pages of {origin[:200]} may not do this. Pages that the gateway's own address serves may.")
+
+
+def is_number(host: str) -> bool:
+    """Tell whether a host is an IP address."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

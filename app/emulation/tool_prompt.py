@@ -1,0 +1,295 @@
+"""Tools and their history as plain text, for a model that knows neither; `tool_call_xml` reads what it answers.
+
+The same request always gives the same text, so that an upstream's prompt cache holds.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from app.emulation import loose_json
+from app.emulation.events import Call
+from app.utils.json_text import dump, replace_surrogates
+from app.utils.schema import DEFINITIONS, inline_refs
+
+LONGEST_SUMMARY = 120
+MAX_NESTING = 4
+PLACEHOLDERS: dict[str, Any] = {"integer": 1, "number": 1, "boolean": True}
+KEPT = ("type", "enum", "required")  # what a compact schema keeps of a schema, beside what is inside it
+
+HOW = """# Tools
+
+You can use the tools below. To use one, write a block of exactly this form:
+{example}
+
+- "name" is the exact name of a tool. "arguments" is a JSON object with the parameters of that tool.
+- Give every required parameter; those marked ? are optional. Write no comments in the JSON.
+- To use several tools, write several blocks, one after the other.
+- Stop after the last block. You then get the results in <tool_result> blocks; never write these yourself.
+- When no tool is needed, answer in plain text without a block."""
+MUST = "You must use at least one tool in this answer."
+MUST_NAMED = "You must use the tool {name} in this answer."
+_SENTENCE = re.compile(r"(.+?[.!?。])(?:\s|$)", re.DOTALL)
+_BREAKS_OUT = re.compile(r"<(?=/?tool_|\|)", re.IGNORECASE)
+
+
+def tools_section(tools: Sequence[Mapping[str, Any]], tool_choice: object) -> str:
+    """Return what the system prompt says of the tools; "" when there are none or `tool_choice` is "none"."""
+    functions = [function for tool in tools if (function := _function(tool)) is not None]
+    if not functions or tool_choice == "none":
+        return ""
+    return _section(dump(functions), _chosen(tool_choice), tool_choice == "required")
+
+
+@lru_cache(maxsize=64)
+def _section(written: bytes, name: str, must: bool) -> str:
+    """Write the section once for a conversation, whose tools stay the same."""
+    functions = orjson.loads(written)
+    lines = [HOW.format(example=_example([known for known in functions if known["name"] == name] or functions))]
+    if name:
+        lines.append(f"- {MUST_NAMED.format(name=name)}")
+    elif must:
+        lines.append(f"- {MUST}")
+    lines += ["", *map(_line, functions), "", "<tools>"]
+    lines += [_json(_brief(function), (",", ":")) for function in functions]
+    return "\n".join((*lines, "</tools>"))
+
+
+def _function(tool: object) -> Mapping[str, Any] | None:
+    function = tool.get("function") if isinstance(tool, Mapping) else None
+    named = isinstance(function, Mapping) and isinstance(function.get("name"), str)
+    return function if named and isinstance(function, Mapping) else None
+
+
+def _chosen(tool_choice: object) -> str:
+    function = tool_choice.get("function") if isinstance(tool_choice, Mapping) else None
+    name = function.get("name") if isinstance(function, Mapping) else None
+    return name if isinstance(name, str) else ""
+
+
+def _example(functions: Sequence[Mapping[str, Any]]) -> str:
+    """Show a call of the first tool that is easy to write: one or two parameters that must be given, none nested."""
+
+    def effort(function: Mapping[str, Any]) -> tuple[bool, bool]:
+        needed = [_placeholder(sub) for sub in _needed(_schema(function)).values()]
+        return any(isinstance(value, list | dict) for value in needed), not 0 < len(needed) < 3
+
+    function = min(functions, key=effort)
+    needed = _needed(_schema(function))
+    return _call_block(function["name"], {name: _placeholder(sub) for name, sub in needed.items()})
+
+
+def _needed(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the required parameters, or else the first one."""
+    properties = _properties(schema)
+    needed = {name: sub for name, sub in properties.items() if name in _required(schema)}
+    return needed or dict(list(properties.items())[:1])
+
+
+def _placeholder(schema: object, nesting: int = 0) -> Any:
+    if isinstance(schema, Mapping) and isinstance(schema.get("enum"), list) and schema["enum"]:
+        return schema["enum"][0]
+    kind = _type(schema)
+    if kind.endswith("[]") and isinstance(schema, Mapping) and nesting < MAX_NESTING:
+        return [_placeholder(schema.get("items"), nesting + 1)]
+    if kind == "object" and isinstance(schema, Mapping) and nesting < MAX_NESTING:
+        return {name: _placeholder(sub, nesting + 1) for name, sub in _needed(schema).items()}
+    return PLACEHOLDERS.get(kind.partition("|")[0], "...")
+
+
+def _schema(function: Mapping[str, Any]) -> Mapping[str, Any]:
+    schema = function.get("parameters")
+    if isinstance(schema, Mapping) and any(keyword in schema for keyword in DEFINITIONS):
+        schema = inline_refs(dict(schema))
+    return schema if isinstance(schema, Mapping) else {}
+
+
+def _properties(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    properties = schema.get("properties")
+    return properties if isinstance(properties, Mapping) else {}
+
+
+def _required(schema: Mapping[str, Any]) -> list[str]:
+    required = schema.get("required")
+    return [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
+
+
+def _line(function: Mapping[str, Any]) -> str:
+    """Write `name(p: type, opt?: type) — what it does`."""
+    schema = _schema(function)
+    required = _required(schema)
+    parts = [f"{name}{'' if name in required else '?'}: {_type(sub)}" for name, sub in _properties(schema).items()]
+    summary = _summary(function.get("description"))
+    return f"{function['name']}({', '.join(parts)})" + (f" — {summary}" if summary else "")
+
+
+def _summary(description: object) -> str:
+    """Return the first sentence, at most 120 characters."""
+    text = " ".join(description.split()).lstrip("-*# ") if isinstance(description, str) else ""
+    sentence = _SENTENCE.match(text)
+    text = sentence[1] if sentence else text
+    return text if len(text) <= LONGEST_SUMMARY else text[: LONGEST_SUMMARY - 1].rstrip() + "…"
+
+
+def _type(schema: object, nesting: int = 0) -> str:
+    """Name a type as a person would: string, string[], integer|null, any."""
+    if not isinstance(schema, Mapping) or nesting > MAX_NESTING:
+        return "any"
+    given = schema.get("type")
+    if isinstance(given, list):
+        return "|".join(name for name in given if isinstance(name, str)) or "any"
+    if given == "array":
+        return f"{_type(schema.get('items'), nesting + 1)}[]"
+    if isinstance(given, str):
+        return given
+    for keyword in ("anyOf", "oneOf"):
+        if isinstance(schema.get(keyword), list) and schema[keyword]:
+            return "|".join(dict.fromkeys(_type(sub, nesting + 1) for sub in schema[keyword]))
+    return "object" if _properties(schema) else "any"
+
+
+def _brief(function: Mapping[str, Any]) -> dict[str, Any]:
+    schema = _schema(function)
+    return {"name": function["name"], "parameters": {**_compact_schema(schema), "type": "object"}}
+
+
+def _compact_schema(schema: object, nesting: int = 0) -> dict[str, Any]:
+    """Keep types, listed values, what is required, and the same of what is inside."""
+    if not isinstance(schema, Mapping) or nesting > 2 * MAX_NESTING:
+        return {}
+    kept = {keyword: schema[keyword] for keyword in KEPT if keyword in schema}
+    if properties := _properties(schema):
+        kept["properties"] = {name: _compact_schema(sub, nesting + 1) for name, sub in properties.items()}
+    if isinstance(schema.get("items"), Mapping):
+        kept["items"] = _compact_schema(schema["items"], nesting + 1)
+    for keyword in ("anyOf", "oneOf"):
+        if isinstance(schema.get(keyword), list):
+            variants = [_compact_schema(sub, nesting + 1) for sub in schema[keyword]]
+            if all(isinstance(variant.get("type"), str) and len(variant) == 1 for variant in variants):
+                kept["type"] = [variant["type"] for variant in variants]
+            else:
+                kept[keyword] = variants
+    return kept
+
+
+def render_messages(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return messages of the roles system, user and assistant, their contents texts.
+
+    Calls follow the text of their message as `<tool_call>` blocks; results become `<tool_result>` blocks in one user
+    message. Messages that are plain already come back as they are.
+    """
+    names: dict[str, str] = {}
+    rendered: list[dict[str, Any]] = []
+    results: list[str] = []
+    for message in messages:
+        if message.get("role") in ("tool", "function"):
+            results.append(_result(message, names))
+            continue
+        if results:
+            rendered.append({"role": "user", "content": "\n".join(results)})
+            results = []
+        rendered.append(_plain(message, names))
+    if results:
+        rendered.append({"role": "user", "content": "\n".join(results)})
+    return rendered
+
+
+def _plain(message: Mapping[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    role = {"developer": "system"}.get(str(message.get("role")), message.get("role"))
+    text = _text(message.get("content"))
+    if role != "assistant":
+        return {"role": role if role == "system" else "user", "content": text}
+    calls = list(_calls(message))
+    for call in calls:
+        names[str(call.get("id"))] = _name(call)
+    return {"role": role, "content": "\n".join([*([text] if text or not calls else []), *map(call_text, calls)])}
+
+
+def _calls(message: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    calls = message.get("tool_calls")
+    yield from (call for call in (calls if isinstance(calls, list) else ()) if isinstance(call, Mapping))
+    if isinstance(message.get("function_call"), Mapping):
+        yield {"function": message["function_call"]}
+
+
+def _name(call: Mapping[str, Any]) -> str:
+    inner = call.get("function")
+    if not isinstance(inner, Mapping):
+        inner = call.get("custom")
+    return str(inner.get("name") or "") if isinstance(inner, Mapping) else ""
+
+
+def _result(message: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    """Write one result; its content cannot end the block."""
+    call_id = message.get("tool_call_id")
+    name = message.get("name") or names.get(str(call_id))
+    known = {key: value for key, value in (("name", name), ("tool_call_id", call_id)) if value}
+    return f"<tool_result>\n{_json({**known, 'content': _text(message.get('content'))})}\n</tool_result>"
+
+
+def _text(content: object) -> str:
+    """Join the texts of a content; what is no text is named in brackets."""
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else ()
+    return "\n".join(_part_text(part) for part in parts)
+
+
+def _part_text(part: object) -> str:
+    if isinstance(part, str):
+        return part
+    if not isinstance(part, Mapping):
+        return ""
+    for key in ("text", "refusal"):
+        if isinstance(part.get(key), str):
+            return str(part[key])
+    kind = {"image_url": "image", "input_image": "image", "input_audio": "audio"}.get(str(part.get("type")), "file")
+    return f"[{kind} left out: this model reads text only]"
+
+
+def call_text(call: Mapping[str, Any]) -> str:
+    """Write one OpenAI tool call as the model should have written it."""
+    inner = call.get("function")
+    if isinstance(inner, Mapping):
+        return _call_block(_name(call), _arguments(inner.get("arguments")))
+    inner = call.get("custom")
+    return _call_block(_name(call), inner.get("input") if isinstance(inner, Mapping) else {})
+
+
+def _call_block(name: str, arguments: object) -> str:
+    return f"<tool_call>\n{_json({'name': name, 'arguments': arguments})}\n</tool_call>"
+
+
+def _arguments(given: object) -> object:
+    if not isinstance(given, str):
+        return {} if given is None else given
+    try:
+        return orjson.loads(given)
+    except ValueError:
+        pass
+    try:
+        return loose_json.read(given).value
+    except ValueError:
+        return given if given.strip() else {}
+
+
+def _json(value: object, separators: tuple[str, str] = (", ", ": ")) -> str:
+    """Write JSON in which no tag and no control token stands."""
+    text = replace_surrogates(json.dumps(value, ensure_ascii=False, separators=separators, default=str))
+    return _BREAKS_OUT.sub(r"\\u003c", text)
+
+
+def repair_message(calls: Sequence[Call]) -> str:
+    """Write the user message that asks for these calls once more."""
+    lines = [f"- {call.name}: {call.problem or 'not valid'}" for call in calls]
+    return "\n".join(
+        (
+            "Nothing was run, because these tool calls are not valid:",
+            *lines,
+            "Write them again, complete and corrected, as <tool_call> blocks and nothing else.",
+        )
+    )

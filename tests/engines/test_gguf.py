@@ -1,0 +1,185 @@
+"""Local models over HTTP: found, loaded on first use, generating, calling tools, stopped, killed, loading again."""
+
+import json
+import os
+import select
+import signal
+import threading
+import time
+
+import pytest
+
+from app.local_models.catalog import catalog
+from app.local_models.keeper_client import client_for
+from app.local_models.targets import find_target
+from tests.local_models.models import model_folder  # noqa: F401 (a fixture)
+
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A data folder whose keeper lives as long as the tests of this file."""
+    folder = tmp_path_factory.mktemp("data")
+    yield folder
+    for order in {str(order): order for order in used}.values():
+        client_for(order["folder"], order["memory"], order["idle"]).close(wait=True)
+
+
+used = []  # orders of the gateways that were started
+
+
+@pytest.fixture
+def local(serve, model_folder, data):  # noqa: F811
+    """A gateway with nothing but the models of the folder."""
+
+    def start(providers=None, **environ):
+        environ = {"GATEWAY_LOCAL_MODELS": "1", "GATEWAY_MODEL_PATHS": str(model_folder), **environ}
+        gateway = serve(providers or {}, GATEWAY_DATA_DIR=str(data), **environ)
+        used.append(find_target("tiny", gateway.app.extensions["settings_store"].current).options["local"])
+        return gateway
+
+    return start
+
+
+@pytest.fixture(params=[False, True], ids=["whole", "stream"])
+def stream(request):
+    return request.param
+
+
+def test_without_any_configuration_it_is_there(local):
+    gateway = local()
+    listed = {row["id"]: row for row in gateway.get("/v1/models").json["data"]}
+    assert {"tiny", "loop", "tool"} <= listed.keys() and "bad" not in listed
+    assert listed["tiny"]["owned_by"] == "local"
+    assert gateway.get("/v1/models/local/tiny").json["id"] == "local/tiny"
+
+
+@pytest.mark.parametrize("name", ["tiny", "local/tiny", "TINY"])
+def test_it_answers(local, stream, name):
+    reply = local().chat(model=name, stream=stream, stream_options={"include_usage": True} if stream else None)
+    assert "tiny test model" in reply.text
+    assert reply.finish == ["stop"]
+    counts = reply.chunks[-1]["usage"] if stream else reply.json["usage"]
+    assert counts["completion_tokens"] == 19 and counts["prompt_tokens"] > 5
+
+
+def test_the_output_limit_is_kept(local, stream):
+    reply = local().chat(model="loop", stream=stream, max_tokens=5)
+    assert reply.finish == ["length"] and reply.text.split() == ["one", "two", "three", "four", "five"]
+
+
+def test_a_stop_text_is_kept(local, stream):
+    reply = local().chat(model="loop", stream=stream, max_tokens=50, stop=["four"])
+    assert reply.finish == ["stop"] and reply.text.split() == ["one", "two", "three"]
+
+
+def test_the_models_own_template_calls_tools(local, stream):
+    reply = local().chat(model="tool", stream=stream, tools=[WEATHER])
+    ((name, arguments),) = [(c["function"]["name"], json.loads(c["function"]["arguments"])) for c in reply.tool_calls]
+    assert (name, arguments, reply.finish) == ("get_weather", {"city": "Paris"}, ["tool_calls"])
+    assert "emulation" not in reply.headers.get("x-gateway-repairs", "")
+
+
+def test_a_template_without_tools_is_helped_out(local, stream):
+    reply = local().chat(model="plain", stream=stream, tools=[WEATHER])
+    assert [call["function"]["name"] for call in reply.tool_calls] == ["get_weather"]
+    assert "emulation.prompt=1" in reply.headers["x-gateway-repairs"]
+
+
+def test_the_second_turn_holds_calls_and_results(local, stream):
+    call = {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city": "Paris"}'}}
+    history = [
+        {"role": "user", "content": "Weather?"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "sunny"},
+    ]
+    reply = local().chat(model="tiny", stream=stream, tools=[WEATHER], messages=history)
+    assert reply.status == 200 and "tiny test model" in reply.text
+
+
+def test_a_schema_is_kept_by_grammar(local, stream):
+    schema = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 1, "maximum": 9}}, "required": ["n"],
+              "additionalProperties": False}  # fmt: skip
+    form = {"type": "json_schema", "json_schema": {"name": "number", "schema": schema, "strict": True}}
+    reply = local().chat(model="noise", stream=stream, response_format=form, max_tokens=200, temperature=1, seed=3)
+    assert 1 <= json.loads(reply.text)["n"] <= 9
+
+
+def test_the_same_seed_says_the_same(local):
+    gateway = local()
+    first, again, other = (
+        gateway.chat(model="noise", max_tokens=12, temperature=1, seed=seed).text for seed in (5, 5, 6)
+    )
+    assert first == again != other
+
+
+def test_a_client_that_leaves_stops_the_model(local):
+    gateway = local()
+    with gateway.open_stream(model="loop", max_tokens=1_000_000) as stream:  # noqa: F811
+        assert any(b"three" in next(iter(stream)) for _ in range(20))
+    order = find_target("loop", gateway.app.extensions["settings_store"].current).options["local"]
+    keeper = client_for(order["folder"], order["memory"], order["idle"])
+    end = time.monotonic() + 20
+    while keeper.status("loop").active and time.monotonic() < end:
+        threading.Event().wait(0.02)
+    assert keeper.status("loop").state == "ready"
+
+
+def test_a_killed_model_is_an_error_and_the_next_request_works(local):
+    gateway = local()
+    order = find_target("loop", gateway.app.extensions["settings_store"].current).options["local"]
+    keeper = client_for(order["folder"], order["memory"], order["idle"])
+    with gateway.open_stream(model="loop", max_tokens=1_000_000) as stream:  # noqa: F811
+        events = iter(stream)
+        assert any(b"three" in next(events) for _ in range(20))
+        with keeper.lease(order, 10) as loaded:
+            host = os.pidfd_open(loaded.pid)
+            os.kill(loaded.pid, signal.SIGKILL)
+        assert select.select([host], [], [], 20)[0]
+        os.close(host)
+        *_, error, done = events
+    assert b"upstream_truncated" in error and done == b"data: [DONE]"
+    assert gateway.chat(model="loop", max_tokens=5).status == 200
+
+
+def test_a_damaged_file_says_why(local, stream):
+    reply = local().chat(model="bad", stream=stream)
+    assert (reply.status, reply.error["code"]) == (500, "model_load_failed")
+    assert "bad" in reply.error["message"]
+
+
+def test_a_provider_of_the_map_may_name_one(local, stream):
+    provider = {"options": {"engine": "gguf"}, "models": {"my-tiny": {"id": "tiny"}, "gone": {}}}
+    gateway = local({"here": provider})
+    assert "tiny test model" in gateway.chat(model="my-tiny", stream=stream).text
+    assert gateway.chat(model="gone", stream=stream).status == 404
+
+
+def test_without_the_extra_it_says_what_to_install(local, stream, monkeypatch):
+    gateway = local()
+    monkeypatch.setattr("app.local_models.keeper_client.is_installed", lambda: False)
+    reply = gateway.chat(model="tiny", stream=stream)
+    assert (reply.status, reply.error["code"]) == (501, "local_models_missing")
+    assert "./run.sh --local" in reply.error["message"]
+
+
+def test_they_can_be_switched_off(serve, model_folder):  # noqa: F811
+    gateway = serve({}, GATEWAY_LOCAL_MODELS="0", GATEWAY_MODEL_PATHS=str(model_folder))
+    assert gateway.get("/v1/models").json["data"] == []
+    assert gateway.chat(model="tiny").status == 404
+
+
+def test_the_catalog_finds_new_files(local, model_folder):  # noqa: F811
+    settings = local().app.extensions["settings_store"].current
+    known = catalog(settings)
+    assert known.find("later") is None
+    (model_folder / "later.gguf").write_bytes((model_folder / "tiny.gguf").read_bytes())
+    known.rescan()
+    assert known.find("later") is not None
