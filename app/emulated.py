@@ -13,6 +13,8 @@ from app.emulation.answer_reader import AnswerReader
 from app.emulation.budget import Limits, fit
 from app.emulation.tool_prompt import call_text, render_messages, repair_message, tools_section
 from app.errors import ClientGone, GatewayError
+from app.quirks.families import TEXT_ENGINES
+from app.quirks.gemini_tools import json_instruction
 from app.quirks.report import Report
 from app.quirks.tool_names import function_name
 from app.utils.assemble import assemble
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from app.engines import Engine
     from app.utils.model_resolver import Target
 
+JSON_FORMATS = ("json_object", "json_schema")
 TOOL_FIELDS = ("tools", "tool_choice", "parallel_tool_calls", "functions", "function_call")
 REPAIR_TURNS = 1
 MUST_CALL = "You must call a tool now. Answer with one <tool_call> block and nothing else."
@@ -57,6 +60,7 @@ class EmulatedEngine:
         reader = AnswerReader(asked.tools, asked.single)
         chunks = reader.take_whole(answer, call.saw_done)
         if again := self._again(asked, reader, target):
+            call.trace.note("upstream_request", again)
             second = AnswerReader(asked.tools, asked.single)
             try:
                 second.take_whole(self._engine.complete(again, target, call), True)
@@ -94,6 +98,10 @@ class EmulatedEngine:
         section = tools_section(tools, choice) if tools else ""
         if not section:
             tools = []
+        form = body.get("response_format")
+        if isinstance(form, dict) and form.get("type") in JSON_FORMATS and target.engine_name in TEXT_ENGINES:
+            section = f"{section}\n\n{json_instruction(form)}".strip()
+            self._report.note("emulation.format", "response_format", form, "asked for in words")
         limits = Limits(_cap(options, "maxSystemCharacters"), _cap(options, "maxPromptTokens"))
         fitted = fit(body["messages"], section, limits)
         for change in fitted.changes:
@@ -130,6 +138,7 @@ class EmulatedEngine:
         self, again: dict[str, Any], asked: Asked, reader: AnswerReader, target: "Target", call: UpstreamCall
     ) -> Iterator[list[Any]]:
         """Ask for the broken calls once more; nothing but keep-alive ticks leaves meanwhile."""
+        call.trace.note("upstream_request", again)
         second, done = AnswerReader(asked.tools, asked.single), call.saw_done
         try:
             for batch in self._engine.stream(again, target, call):

@@ -13,9 +13,11 @@ from app import quirks, retries
 from app.call import UpstreamCall
 from app.engines import engine_for
 from app.errors import GatewayError, UpstreamError, UpstreamTruncated
+from app.measures import ENGINE, PREPARE, REPAIR, Measures
 from app.quirks.answer import asked_again
 from app.quirks.errors import TurnUnusable, map_upstream_error
 from app.quirks.families import EMULATION_OPTIONS, family_of
+from app.quirks.openai_stream import says_something
 from app.quirks.report import Report
 from app.quirks.signatures import dialect_of_refusal
 from app.utils.defaults import with_defaults
@@ -53,6 +55,7 @@ class Turn:
 
     def __post_init__(self) -> None:
         self.call.note = self.report.note
+        self._lap = self.call.trace.measures.lap
         self._engine = self._choose_engine()
         self._tried: dict[str, UpstreamError] = {}
         self._dummies = False
@@ -61,6 +64,9 @@ class Turn:
 
     def _choose_engine(self) -> "Engine":
         engine = engine_for(self.target.engine_name)
+        if (stand_in := getattr(engine, "stand_in", None)) is not None:  # it plays what another model once said
+            self.target = stand_in(self.body, self.target, self.call)
+            engine = engine_for(self.target.engine_name)
         if not any(self.target.options.get(name) for name in EMULATION_OPTIONS):
             return engine
         from app.emulated import EmulatedEngine  # only for models without tools
@@ -73,7 +79,10 @@ class Turn:
             try:
                 sent = self._prepare()
                 answer = retries.ask(self._engine, sent, self.target, self.call)
-                return quirks.repair(answer, sent, self.target, self.report, self.call, **self._how())
+                self._lap(ENGINE)
+                repaired = quirks.repair(answer, sent, self.target, self.report, self.call, **self._how())
+                self._lap(REPAIR)
+                return repaired
             except UpstreamError as error:
                 self._recover(error)
 
@@ -83,7 +92,7 @@ class Turn:
             reached_client = False
             try:
                 for chunks in self._attempt():
-                    reached_client = reached_client or bool(chunks)
+                    reached_client = reached_client or says_something(chunks)
                     yield chunks
                 return
             except UpstreamError as error:
@@ -102,9 +111,12 @@ class Turn:
             "include_usage": usage,
             "whole_calls": getattr(self._engine, "WHOLE_CALLS", False),
         }
-        repaired = quirks.repair_stream(batches, sent, self.target, self.report, self.call, **how)
+        read = _read(batches, self.call.trace.measures)
+        repaired = quirks.repair_stream(read, sent, self.target, self.report, self.call, **how)
         try:
-            yield from repaired
+            for chunks in repaired:
+                self._lap(REPAIR)
+                yield chunks
         finally:
             for generator in (repaired, batches):
                 if (close := getattr(generator, "close", None)) is not None:
@@ -135,6 +147,7 @@ class Turn:
         if retries.TOOLS_ALLOWED in self._tried:
             prepared = retries.with_tools_allowed(prepared, self.report)
         self.call.trace.note("upstream_request", prepared)
+        self._lap(PREPARE)
         return prepared
 
     def _how(self) -> dict[str, Any]:
@@ -150,6 +163,7 @@ class Turn:
         if self.call.cancel.cancelled or reason is None or reason in self._tried or len(self._tried) >= ATTEMPTS - 1:
             raise as_client_error(error) from error
         self._tried[reason] = error
+        self.call.trace.measures.retries.append(reason.partition(" ")[0])
 
     def _reason(self, error: UpstreamError) -> str | None:
         if isinstance(error, TurnUnusable | UpstreamTruncated):
@@ -179,6 +193,13 @@ class Turn:
 
     def _upstream(self) -> str:
         return f"{self.target.base_url} {self.target.litellm_model}"
+
+
+def _read(batches: Iterator[list[Any]], measures: Measures) -> Iterator[list[Any]]:
+    """Yield what the engine yields, its time measured."""
+    for batch in batches:
+        measures.lap(ENGINE)
+        yield batch
 
 
 def as_client_error(error: UpstreamError) -> GatewayError:

@@ -65,6 +65,15 @@ def test_an_empty_turn_is_asked_for_once_more(gateway, upstream, streamed, nothi
     assert upstream.bodies[0] == upstream.bodies[1]
 
 
+def test_a_turn_of_nothing_but_thoughts_is_asked_for_once_more(gateway, upstream):
+    thoughts = [chunk(role="assistant", content=""), chunk(reasoning_content="Hm."), chunk("stop")]
+    upstream.reply(sse_answer(thoughts), sse_answer(stream()))
+    reply = gateway.chat(stream=True)
+    assert reply.text == "Hello!"
+    assert len([delta for delta in reply.deltas if "role" in delta]) == 1, "SDKs would join two roles to one word"
+    assert len(upstream.requests) == 2 and reply.finish == ["stop"]
+
+
 def test_a_stream_cut_before_its_first_word_is_asked_for_once_more(gateway, upstream):
     upstream.reply(sse_answer(stream()).cut_after(1), sse_answer(stream()))
     assert gateway.chat(stream=True).text == "Hello!"

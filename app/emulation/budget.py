@@ -1,7 +1,8 @@
 """Makes a conversation fit a small context before it is sent: what is cut, what is dropped, and what never is.
 
-The tools always stay whole. In this order: the system text is cut to its cap, the oldest turns are dropped (a call and
-its results together), the system text gives way, long tool results lose their middle. The last user message stays as
+The tools always stay whole. In this order: a system text above its cap or above two thirds of the room loses its middle
+(its end holds the folder and the rules of a project), the oldest turns are dropped (a call and its results together),
+long tool results lose their middle, the system text gives way further. The last user message stays as
 it is; what does not fit even then is refused, so that the agent compacts its history instead of working blind.
 """
 
@@ -13,8 +14,11 @@ from app.errors import InvalidRequest
 from app.utils.tokens import content_texts, message_texts
 
 MARK = "\n[… {} characters left out by the gateway …]\n"
+MARK_TOKENS = 8  # that a mark takes more than the text in its place
 PER_MESSAGE = 5  # tokens: the role and the marks around a text in Llama's and ChatML's templates
+MOST_SYSTEM = 2 / 3  # of the room, where the history needs the rest
 LEAST_SYSTEM = 5  # the system text keeps at least this part of the room
+TRIMS = 4
 LEAST_RESULT = 400  # characters of a tool result that are kept at least
 # Pieces as the byte-pair encodings of today cut them: words at a change of case, digits by three, runs of signs, blanks.
 _PIECES = re.compile(
@@ -60,38 +64,51 @@ def fit(messages: Sequence[Mapping[str, Any]], section: str, limits: Limits) -> 
     system = "\n\n".join(_text(message) for message in messages if _is_system(message))
     rest = [dict(message) for message in messages if not _is_system(message)]
     changes: list[str] = []
+    keep = len(system)  # characters of the system text
     if limits.system_characters is not None:
         if len(section) > limits.system_characters:
             raise _too_long(f"the tools alone take {len(section)} of {limits.system_characters} characters")
-        system = _cut_system(system, limits.system_characters - len(section), changes)
+        keep = min(keep, limits.system_characters - len(section))
     if limits.prompt_tokens is not None:
         room = limits.prompt_tokens - estimate_tokens(section) - PER_MESSAGE
-        system, rest = _fit_tokens(system, rest, room, changes)
+        keep, rest = _fit_tokens(system, keep, rest, room, changes)
+    if keep < len(system):
+        changes.append(f"system text cut from {len(system)} to {keep} characters")
     if not changes:
         return Fitted([dict(message) for message in messages])
-    head = [{"role": "system", "content": system}] if system else []
+    head = [{"role": "system", "content": without_middle(system, keep)}] if system and keep else []
     return Fitted(head + rest, tuple(changes))
 
 
-def _fit_tokens(system: str, rest: list[dict], room: int, changes: list[str]) -> tuple[str, list[dict]]:
-    base = estimate_tokens(system)
+def _fit_tokens(system: str, keep: int, rest: list[dict], room: int, changes: list[str]) -> tuple[int, list[dict]]:
+    """Return how many characters of the system text fit, and the messages that do."""
+    whole = estimate_tokens(system)
+    rate = max(len(system), 1) / max(whole, 1)  # characters a token
+    base = keep / rate
     units = [(sum(map(cost, unit)), unit) for unit in units_of(rest)]
-    rest, spent = _drop_oldest(units, room - base, changes)
-    if base + spent <= room:
-        return system, rest
-    allowed = max(room - spent, room // 2, 0)
-    if base > allowed:
-        system = _cut_system(system, int(len(system) * allowed / base), changes)
-        base = estimate_tokens(system)
+    spent = sum(tokens for tokens, _ in units)
     if base + spent > room:
+        base = min(base, max(room - spent, room * MOST_SYSTEM))
+    rest, spent = _drop_oldest(units, room - base, changes)
+    if base + spent > room:
+        base = min(base, max(room - spent, room / 2))
         rest = _shorten_results(rest, base + spent - room, changes)
         spent = sum(map(cost, rest))
     if base + spent > room:
-        least = min(base, room // LEAST_SYSTEM)
-        if spent + least > room:
-            raise _too_long(f"about {base + spent} tokens where {max(room, 0)} fit beside the tools")
-        system = _cut_system(system, int(len(system) * (room - spent) / base), changes)
-    return system, rest
+        base = room - spent
+        if base < min(whole, room / LEAST_SYSTEM):
+            raise _too_long(f"about {round(whole + spent)} tokens where {max(room, 0)} fit beside the tools")
+    return _trim(system, keep if base >= keep / rate else max(0, int(base * rate)), room - spent), rest
+
+
+def _trim(system: str, keep: int, room: int) -> int:
+    """Take off what a text of uneven density, and the mark in it, have too much."""
+    for _ in range(TRIMS):
+        surplus = estimate_tokens(without_middle(system, keep)) - room
+        if surplus <= 0:
+            break
+        keep = max(0, keep - 4 * surplus)
+    return keep
 
 
 def units_of(messages: Iterable[dict]) -> list[list[dict]]:
@@ -105,7 +122,7 @@ def units_of(messages: Iterable[dict]) -> list[list[dict]]:
     return units
 
 
-def _drop_oldest(units: list[tuple[int, list[dict]]], room: int, changes: list[str]) -> tuple[list[dict], int]:
+def _drop_oldest(units: list[tuple[int, list[dict]]], room: float, changes: list[str]) -> tuple[list[dict], int]:
     """Drop units from the front, but the last user message and the last unit."""
     asked = max((at for at, (_, unit) in enumerate(units) if unit[0].get("role") == "user"), default=-1)
     spent, dropped = sum(tokens for tokens, _ in units), 0
@@ -127,36 +144,41 @@ def cost(message: Mapping[str, Any]) -> int:
     return PER_MESSAGE * (1 + 4 * len(calls)) + sum(map(estimate_tokens, message_texts(dict(message))))
 
 
-def _cut_system(system: str, most: int, changes: list[str]) -> str:
-    if len(system) <= most:
-        return system
-    mark = MARK.format(len(system) - most)
-    changes.append(f"system text cut from {len(system)} to {most} characters")
-    return system[: most - len(mark)] + mark if most > len(mark) else system[: max(most, 0)]
-
-
-def _shorten_results(messages: list[dict], surplus: int, changes: list[str]) -> list[dict]:
-    """Take `surplus` tokens out of the middle of the longest tool results."""
+def _shorten_results(messages: list[dict], surplus: float, changes: list[str]) -> list[dict]:
+    """Take `surplus` tokens out of the middle of the longest tool results, which then are equally long."""
     results = [message for message in messages if message.get("role") in ("tool", "function")]
-    for message in sorted(results, key=lambda found: -len(_text(found))):
-        if surplus <= 0:
-            break
-        text = _text(message)
-        before = estimate_tokens(text)
-        share = max(0.0, 1 - (surplus + 20) / max(before, 1))
-        keep = max(LEAST_RESULT, int(len(text) * share))
-        if keep >= len(text):
-            continue
-        message["content"] = without_middle(text, keep)
-        surplus -= before - estimate_tokens(message["content"])
-        changes.append(f"a tool result cut from {len(text)} to {keep} characters")
+    sizes = {id(message): estimate_tokens(_text(message)) for message in results}
+    most = _level(sorted(sizes.values()), sum(sizes.values()) - surplus)
+    for message in results:
+        text, tokens = _text(message), sizes[id(message)]
+        keep = max(LEAST_RESULT, int(len(text) * most / max(tokens, 1)))
+        if tokens > most and keep < len(text):
+            message["content"] = without_middle(text, keep)
+            changes.append(f"a tool result cut from {len(text)} to {keep} characters")
     return messages
 
 
+def _level(sizes: Sequence[int], total: float) -> float:
+    """Return the size to which the largest must shrink so that all together are `total` (sizes in rising order)."""
+    left = total - MARK_TOKENS * len(sizes)
+    for at, size in enumerate(sizes):
+        share = left / (len(sizes) - at)
+        if size > share:
+            return max(share, 0.0)
+        left -= size
+    return float(sizes[-1]) if sizes else 0.0
+
+
 def without_middle(text: str, keep: int) -> str:
-    """Return the first two thirds and the last third of what is kept, with a mark between them."""
-    tail = keep // 3
-    return text[: keep - tail] + MARK.format(len(text) - keep) + text[len(text) - tail :]
+    """Return `keep` characters: the first two thirds and the last third of what is left, with a mark between them."""
+    if keep >= len(text):
+        return text
+    mark = MARK.format(len(text) - keep)
+    own = keep - len(mark)
+    if own < len(mark):
+        return text[: max(keep, 0)]
+    tail = own // 3
+    return text[: own - tail] + mark + text[len(text) - tail :]
 
 
 def _is_system(message: Mapping[str, Any]) -> bool:

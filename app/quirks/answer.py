@@ -97,7 +97,7 @@ def repair_stream(
     begins; `whole_calls` says that each comes in one piece and may leave at once. `on_truncated` says how a cut stream
     ends: error, length or stop. `include_usage` says whether the client asked for usage, where `body` does not tell.
     Else as `repair`.
-    Raises TurnUnusable only while nothing but empty lists was yielded; UpstreamTruncated, UpstreamError at any time.
+    Raises TurnUnusable only while nothing but reasoning was yielded; UpstreamTruncated, UpstreamError at any time.
     """
     conduct = _conduct(
         target, last_attempt=last_attempt, on_signature=on_signature, hold=hold, on_truncated=on_truncated,
@@ -128,7 +128,7 @@ def _feed(batches: Iterable[list[Any]], machine: StreamRepair) -> Iterator[list[
             if machine.sent and repaired:
                 yield repaired  # what stood before the error in the same read
             raise
-        machine.sent = machine.sent or bool(repaired)
+        machine.sent = machine.sent or openai_stream.says_something(repaired)
         yield repaired
 
 

@@ -103,10 +103,11 @@ _RAW_ID_HOSTS = (
 
 # Engines that speak a protocol of their own. Options hold unless the map says otherwise: ChatJimmy knows no tools and
 # answers with nothing above 28,000 characters of system prompt or about 6,000 tokens in all (probes of 2026-09).
-RAW_ID_ENGINES = ("chatjimmy", "harmony", "gguf")  # LiteLLM's prefixes mean nothing to them
+RAW_ID_ENGINES = ("chatjimmy", "harmony", "gguf", "replay")  # LiteLLM's prefixes mean nothing to them
+TEXT_ENGINES = ("chatjimmy",)  # a format of the answer can only be asked for in words
 EMULATION_OPTIONS = ("toolEmulation", "maxSystemCharacters", "maxPromptTokens")
 RAW_ENGINE = "harmony"  # its usual address is TRANSFORMERS_URL
-KEYLESS_ENGINES = (MOCK, "chatjimmy")  # there is no authentication: nobody's key goes there
+KEYLESS_ENGINES = (MOCK, "chatjimmy", "replay")  # there is no authentication: nobody's key goes there
 ENGINE_ADDRESSES: Mapping[str, str] = {"chatjimmy": "https://chatjimmy.ai"}
 ENGINE_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "chatjimmy": {"toolEmulation": True, "maxSystemCharacters": 28_000, "maxPromptTokens": 5_400},

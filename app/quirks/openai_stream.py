@@ -171,6 +171,21 @@ def raw_finish(choice: dict) -> tuple[str | None, str | None]:
     return (str(raw) if raw else None), (str(native) if native else None)
 
 
+def says_something(chunks: list[dict]) -> bool:
+    """Tell whether chunks of ours hold more than a role and reasoning: until then a turn can be asked again.
+
+    A second attempt's reasoning follows the first one's; text and calls could not be taken back.
+    """
+    for chunk in chunks:
+        for choice in chunk["choices"]:
+            if choice["finish_reason"]:
+                return True
+            for name, value in choice["delta"].items():
+                if value and name != "role" and name != "reasoning_content":
+                    return True
+    return False
+
+
 RULES = (
     answer_rule("stream.choices", list_choices),
     answer_rule("stream.choice_index", choice_number),

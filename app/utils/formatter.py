@@ -22,6 +22,7 @@ class ChunkFormatter:
     def __init__(self, requested: str) -> None:
         self._requested = requested
         self._head: dict[str, Any] = {}
+        self._opened: set[int] = set()
 
     def encode(self, chunks: list[dict[str, Any]]) -> bytes:
         """Return `chunks` as server-sent events in one piece."""
@@ -32,7 +33,7 @@ class ChunkFormatter:
         formatted = []
         for chunk in chunks:
             head = self._head or self._begin(chunk)
-            formatted += [{**head, "choices": [opening]} for opening in _openings(chunk["choices"])]
+            formatted += [{**head, "choices": [opening]} for opening in _openings(chunk["choices"], self._opened)]
             whole = {**head, "choices": chunk["choices"]}
             for name in KEPT:
                 if chunk.get(name) is not None:
@@ -45,12 +46,21 @@ class ChunkFormatter:
         return self._head
 
 
-def _openings(choices: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Take the role out of each choice's first delta, as OpenAI sends it: with empty content, before anything is said."""
+def _openings(choices: list[dict[str, Any]], opened: set[int]) -> list[dict[str, Any]]:
+    """Take the role out of each choice's first delta, as OpenAI sends it: with empty content, before anything is said.
+
+    A turn that was asked again after its reasoning brings a second role: SDKs would join it to the first.
+    """
     openings = []
     for choice in choices:
         delta = choice["delta"]
-        if "role" in delta and (len(delta) > 1 or choice["finish_reason"]):
+        if "role" not in delta:
+            continue
+        if choice["index"] in opened:
+            choice["delta"] = {name: value for name, value in delta.items() if name != "role" and value is not None}
+            continue
+        opened.add(choice["index"])
+        if len(delta) > 1 or choice["finish_reason"]:
             rest = {name: value for name, value in delta.items() if name != "role" and value is not None}
             choice["delta"] = rest
             opening = {"role": delta["role"], "content": ""}

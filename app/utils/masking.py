@@ -8,7 +8,7 @@ import base64
 import html
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from urllib.parse import quote, quote_plus
 
@@ -17,6 +17,7 @@ SHORTEST_SECRET = 8  # "none", "dummy", "ollama" are used as keys: hiding them e
 SHORTEST_SHOWN = 12
 SHORTEST_MATCH = 6  # "?key=a" is the shortest text in which anything is masked
 DEEPEST = 80
+LONG, OVERLAP = 65_536, 4_096  # characters that one search goes over: it keeps all other threads waiting meanwhile
 TOO_DEEP = "(nested too deeply)"
 
 _TOKEN = r"[A-Za-z0-9_-]"
@@ -141,7 +142,7 @@ class Masker:
         if len(text) < SHORTEST_MATCH:
             return text
         while True:  # it ends: each pass that changes something leaves fewer characters that are not an ellipsis
-            masked = _KEYS.sub(_mask_match, self._mask_known(text))
+            masked = "".join([_KEYS.sub(_mask_match, piece) for _, piece in _pieces(self._mask_known(text))])
             if masked == text:
                 return masked
             text = masked
@@ -189,9 +190,21 @@ class Masker:
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Return where keys are in `text`, as (start, end), merged and in order."""
         found = [(start, end) for start, end, _ in self._find_known(text)]
-        for match in _KEYS.finditer(text):
-            found.append(match.span(match.lastindex or 0))
+        for offset, piece in _pieces(text):
+            for match in _KEYS.finditer(piece):
+                start, end = match.span(match.lastindex or 0)
+                found.append((offset + start, offset + end))
         return [(start, end) for start, end, _ in _merge([(start, end, "") for start, end in found])]
+
+    def is_clean(self, text: str) -> bool:
+        """Tell whether `text` holds no known key and nothing that looks like one: then masking leaves it as it is."""
+        return not self.knows(text) and not any(
+            _KEYS.search(text, start, start + LONG + OVERLAP) for start in range(0, len(text), LONG)
+        )
+
+    def knows(self, text: str) -> bool:
+        """Tell whether `text` holds a known key in any of its forms."""
+        return any(needle in text for needle, _ in self._needles)
 
     def open_prefix(self, text: str) -> int | None:
         """Return where a known key may have begun that the end of `text` cuts off; at least five characters of it."""
@@ -245,6 +258,23 @@ class Masker:
             parts += [text[position:start], shown]
             position = end
         return "".join(parts) + text[position:]
+
+
+def _pieces(text: str) -> Iterator[tuple[int, str]]:
+    """Cut a long text where no key is, at a blank if there is one; yield where each piece begins, and the piece."""
+    start, reach = 0, LONG
+    while len(text) - start > reach + OVERLAP:
+        window = text[start : start + reach + OVERLAP]
+        cut = max(window.rfind(blank, reach - OVERLAP, reach) for blank in (" ", "\n")) + 1 or reach
+        for match in _KEYS.finditer(window):
+            if match.start() < cut < match.end():
+                cut = match.start()
+        if cut == 0:  # one key is longer than the window
+            reach *= 2
+            continue
+        yield start, window[:cut]
+        start, reach = start + cut, LONG
+    yield start, text[start:]
 
 
 def _merge(spans: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from app.config import Settings
 
 ALIAS, MOCK, MOCK_URL = "alias", "mock", "mock:"
+REPLAY, REPLAY_URL = "replay", "replay:"  # behind the colon: where the captures are
 WIRE_ENGINES = ("litellm", "relay")  # engines that call the provider's baseURL
 
 _PLACEHOLDER = re.compile(
@@ -74,7 +75,7 @@ def route_of(
     own = (options.get("gateway") or {}).get(key) or {}
     base_url = options.get("baseURL") or model_provider.get("api") or provider.get("api") or None
     npm = families.npm_of(provider_id, model_provider.get("npm") or provider.get("npm"), bool(base_url))
-    engine = own.get("engine") or options.get("engine") or (MOCK if base_url == MOCK_URL else "")
+    engine = own.get("engine") or options.get("engine") or _engine_at(base_url)
     upstream_id = entry.get("id") or key
     litellm_provider, model = families.split_model_id(
         upstream_id, npm, base_url, own.get("rawId", options.get("rawIds", engine in families.RAW_ID_ENGINES or None))
@@ -97,6 +98,13 @@ def route_of(
         alias=engine == ALIAS or itself,
         hidden=hidden,
     )
+
+
+def _engine_at(base_url: str | None) -> str:
+    """Return the engine that an address names, "" for one that is a URL."""
+    if base_url == MOCK_URL:
+        return MOCK
+    return REPLAY if (base_url or "").startswith(REPLAY_URL) else ""
 
 
 def _closed(provider_id: str, data: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 The shapes are those of its description, which its own server did not keep to; what it took besides is taken too.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 from app.errors import InvalidRequest
@@ -68,7 +68,7 @@ def format_generation(answer: Mapping[str, Any], requested: str) -> dict[str, An
     return {"model": requested, "choices": choices, "usage": answer.get("usage"), "response": text}
 
 
-def generation_events(batches: Iterator[Events]) -> Iterator[Events]:
+def generation_events(batches: Iterator[Events]) -> Generator[Events, None, None]:
     """Turn chat chunks into {"choices": [{"text", "index"}]}; the last event has the finish reasons and the usage."""
     ends: dict[int, str] = {}
     usage = None

@@ -115,6 +115,29 @@ def test_a_user_message_is_never_cut(messages):
     assert (caught.value.status, caught.value.code) == (400, "context_length_exceeded")
 
 
+def test_a_long_system_text_gives_way_before_a_short_history_is_dropped():
+    steps = [message for number in range(3) for message in pair(number, f"number {number}")]
+    fitted = fit([system("Be kind and careful with files. " * 620), user("The task."), *steps], "", Limits(28_000, 4_400))
+    assert len(fitted.messages) == 8 and total(fitted) <= 4_400
+
+
+def test_the_end_of_the_system_text_stays_and_one_mark_counts_it_all():
+    text = "Be kind and careful with files. " * 900 + "\nWorking directory: /home/me"
+    fitted = fit([system(text), user("Read it"), *pair(1, WORDS * 400)], "", Limits(28_000, 5_400))
+    head = fitted.messages[0]["content"]
+    assert head.endswith("Working directory: /home/me") and head.count("left out by the gateway") == 1
+    assert len([change for change in fitted.changes if "system" in change]) == 1
+    assert f"{len(text) - len(head)} characters" in head
+
+
+def test_two_long_results_share_the_room():
+    first, result = pair(1, WORDS * 300)
+    second = {**result, "tool_call_id": "c2"}
+    fitted = fit([user("Read both"), first, result, second], "", Limits(None, 2_000))
+    one, two = (len(message["content"]) for message in fitted.messages[-2:])
+    assert one == two > 3_000
+
+
 def test_tools_that_do_not_fit_are_refused_not_cut():
     with pytest.raises(InvalidRequest, match="tools alone"):
         fit([user("Hi")], "T" * 30_000, Limits(28_000, None))
@@ -147,7 +170,8 @@ def test_pieces_that_belong_together():
 
 def test_the_middle_is_what_is_left_out():
     cut = without_middle("a" * 600 + "b" * 300, 300)
-    assert cut.startswith("a" * 200 + "\n[") and cut.endswith("]\n" + "b" * 100)
+    assert cut.startswith("a" * 160) and cut.endswith("b" * 80) and "left out" in cut and len(cut) == 300
+    assert without_middle("abc", 3) == "abc" and without_middle("a" * 100, 10) == "a" * 10
 
 
 parts = st.lists(

@@ -313,10 +313,10 @@ def test_a_call_that_may_not_be_made_is_left_to_who_asks_again():
     keeping = FakeTarget(options={"toolChoiceNone": "keep"})
     with pytest.raises(TurnUnusable):
         run_whole(refusal(CALL, message), body=body, target=keeping)
-    chunks = run_stream([delta(reasoning="Hm."), error(CALL, message)], body=body)
+    chunks = run_stream([delta(content="Hm."), error(CALL, message)], body=body)
     assert len(calls(chunks)) == 1, "it is too late to ask again"
     with pytest.raises(UpstreamError):
-        run_stream([delta(reasoning="Hm."), error(CALL, message)], body=body, target=keeping)
+        run_stream([delta(content="Hm."), error(CALL, message)], body=body, target=keeping)
 
 
 @pytest.mark.parametrize("mode", ["off", "warn"])
