@@ -2,11 +2,15 @@
 
 from flask import Flask
 
-from app import auth, errors, lifecycle, trace
+from app import auth, errors, lifecycle, metrics, request_trace, shimmy_errors, telemetry, trace_store
 from app.config import Settings, SettingsStore, check_bind
 from app.loader import Loader
 from app.repair_counts import RepairCounts
-from app.routes import chat, completions, health, models, repairs
+from app.routes import chat, completions, generate, health, inspector, models, repairs
+from app.routes import local_models as local_model_routes  # not under the names of packages of this one
+from app.routes import metrics as metric_routes
+from app.routes import tools as tool_routes
+from app.routes import websocket as websocket_routes
 from app.signature_store import open_signatures
 from app.store import Store
 
@@ -23,9 +27,16 @@ def create_app(settings: Settings | None = None) -> Flask:
                        "repair_counts": RepairCounts(database, lifecycle.instance)}
     app.url_map.strict_slashes = False
     errors.init_app(app)
-    trace.init_app(app, store)
+    shimmy_errors.init_app(app)
+    request_trace.init_app(app, store)
     auth.init_app(app, store)
     lifecycle.init_app(app)
-    for room in (chat, completions, models, repairs, health):
+    trace_store.init_app(app)
+    telemetry.init_app(app)
+    metrics.init_app(app)
+    app.register_blueprint(metric_routes.bp)
+    for room in (chat, completions, models, repairs, health, generate, websocket_routes, local_model_routes, tool_routes):
         app.register_blueprint(room.bp)
+    if store.current.inspector:
+        app.register_blueprint(inspector.bp)
     return app

@@ -5,11 +5,11 @@ whose they are in `Origin`. Which machine a client is on is told by its socket; 
 """
 
 import ipaddress
-from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from app.config import is_loopback
 from app.errors import InvalidRequest
+from app.secret_book import Lookup
 
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP")  # a proxy speaks for somebody else
 
@@ -18,12 +18,12 @@ class Forbidden(InvalidRequest):
     status, type, code = 403, "permission_error", "forbidden"
 
 
-def is_local(peer: str | None, headers: Mapping[str, str]) -> bool:
+def is_local(peer: str | None, headers: Lookup) -> bool:
     """Tell whether a client runs on this machine. `peer` is its address, "" at the other end of a Unix socket.
 
-    What a proxy on this machine passes on is not local: it says for whom it speaks.
+    What a proxy on this machine passes on is not local: it says for whom it speaks, or which public name was asked for.
     """
-    if any(name in headers for name in FORWARDED):
+    if any(headers.get(name, "") for name in FORWARDED) or not is_loopback(host_of(headers.get("Host", "")) or "localhost"):
         return False
     if not peer:
         return True
@@ -34,20 +34,28 @@ def is_local(peer: str | None, headers: Mapping[str, str]) -> bool:
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
-def check_local(peer: str | None, headers: Mapping[str, str], what: str, instead: str) -> None:
+def host_of(netloc: str) -> str:
+    """Return the host of HOST:PORT, as it stands where it cannot be read."""
+    try:
+        return urlsplit(f"//{netloc}").hostname or netloc
+    except ValueError:
+        return netloc
+
+
+def check_local(peer: str | None, headers: Lookup, what: str, instead: str) -> None:
     """Raise Forbidden unless the client runs on this machine; `what` it may not do, and what would allow it."""
     if not is_local(peer, headers):
         raise Forbidden(f"Only programs on the gateway's own machine may {what}. {instead}")
 
 
-def check_origin(headers: Mapping[str, str], has_keys: bool) -> None:
+def check_origin(headers: Lookup, has_keys: bool) -> None:
     """Raise Forbidden for a web page of another origin.
 
     Allowed are clients that are no browser (no `Origin`), pages of this machine, and pages of the address that was asked
     for. Without keys that address must be a number or this machine: a name could be anybody's, made to lead here.
     """
-    origin = headers.get("Origin")
-    if origin is None:
+    origin = headers.get("Origin", "")
+    if not origin:
         return
     try:
         page = urlsplit(origin)

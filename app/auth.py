@@ -9,7 +9,8 @@ from app.errors import AuthenticationFailed, GatewayError
 from app.lifecycle import instance
 
 OPEN_PATHS = ("/health", "/ready")
-OWN_CHECK = ("/ws/generate",)  # a browser cannot send headers there, so the key may come in other ways
+OWN_CHECK = ("/ws/generate", "/inspector")  # a browser cannot send headers there, so the key may come in other ways
+OWN_CHECK_BELOW = "/inspector/"
 INSTANCE_HEADER = "X-Gateway-Instance"
 
 
@@ -18,7 +19,7 @@ def init_app(app: Flask, store: SettingsStore) -> None:
 
     @app.before_request
     def check() -> None:
-        if request.path not in OPEN_PATHS + OWN_CHECK:
+        if request.path not in OPEN_PATHS + OWN_CHECK and not request.path.startswith(OWN_CHECK_BELOW):
             check_key(store.current.api_keys, client_key())
         if request.headers.get(INSTANCE_HEADER) == instance:
             raise GatewayError(

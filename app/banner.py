@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from app.config import Settings
 from app.errors import ModelNotFound
+from app.inspector_guard import page_url
 from app.quirks.families import KEYLESS_ENGINES
 from app.utils.masking import show_ends
 from app.utils.model_resolver import Target, default_name, list_models, resolve_model
@@ -29,6 +30,7 @@ def banner(settings: Settings, address: str | None = None) -> str:
         *(f"  default    {line}" for line in _default(settings)),
         *(f"  key        {line}" for line in _keys(targets, settings)),
         f"  clients    {_clients(settings)}",
+        *([f"  inspector  {page_url(url)}"] if settings.inspector else []),
     ]
     if settings.problem:
         lines.insert(2, f"  NOTE       {settings.problem}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.cancel import CancelToken
 
@@ -32,6 +32,7 @@ class UpstreamCall:
     # Engines that read a protocol of their own say here what they tolerated: rule id, place, before, after.
     note: Callable[[str, str, object, object], None] = lambda *_: None
     instance: str = ""  # sent upstream, so that a gateway recognises its own request
+    wire: Callable[..., Any] | None = None  # what stands in for the network (see engines/wire.py): a recorded answer
 
     @classmethod
     def from_settings(cls, settings: "Settings", trace: "Trace", cancel: CancelToken, instance: str) -> "UpstreamCall":

@@ -15,6 +15,7 @@ from app.utils.model_map import Route, is_placeholder_key, routes_of
 from app.utils.model_resolver import Target, aim, index_of, resolve_model
 
 ERROR, WARNING = "error", "warning"
+NO_CALL = (model_map.MOCK, model_map.REPLAY)  # engines that call nobody
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def check_whole(settings: Settings) -> Iterator[Finding]:
 
 
 def check_variables(settings: Settings) -> Iterator[Finding]:
-    closed = {route.provider_id for route in routes_of(settings) if route.alias or route.engine == model_map.MOCK}
+    closed = {route.provider_id for route in routes_of(settings) if route.alias or route.engine in NO_CALL}
     for where, variable in settings.opencode.missing:
         steps = where.split(".")
         if len(steps) > 1 and (steps[1] in closed or where.endswith(".options.apiKey")):
@@ -114,7 +115,7 @@ def check_providers(settings: Settings) -> Iterator[Finding]:
 
 
 def _check_address(where: str, base_url: str | None) -> Iterator[Finding]:
-    if not base_url or base_url == model_map.MOCK_URL:
+    if not base_url or base_url == model_map.MOCK_URL or base_url.startswith(model_map.REPLAY_URL):
         return
     try:
         url = urlsplit(base_url)
@@ -162,8 +163,22 @@ def _check_upstream(where: str, route: Route, settings: Settings) -> Iterator[Fi
         own = f"options.gateway.{route.key}.engine" if route.own.get("engine") else "options.engine"
         message = f"unknown engine `{engine}`; known are {', '.join((*ENGINES, model_map.ALIAS))}"
         yield Finding(ERROR, f"provider.{route.provider_id}.{own}", message)
+    elif engine == model_map.REPLAY:
+        yield from _check_captures(where, route, settings)
     elif engine != model_map.MOCK:
         yield from _check_call(where, route, settings)
+
+
+def _check_captures(where: str, route: Route, settings: Settings) -> Iterator[Finding]:
+    from app.engines import replay
+
+    try:
+        target = resolve_model(f"{route.provider_id}/{route.key}", settings)
+        replay.speed_of(target)
+        if not replay.open_session(replay.captures_of(target), target.model).entries:
+            yield Finding(WARNING, where, "there is no capture that can be replayed")
+    except (ConfigError, ModelNotFound) as error:
+        yield Finding(ERROR, where, str(error))
 
 
 def _check_call(where: str, route: Route, settings: Settings) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, TextClause, bindparam, create_engine, event, make_url, text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from app.errors import ConfigError
 
@@ -31,7 +32,23 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         model VARCHAR(512) NOT NULL, mode VARCHAR(8) NOT NULL, count BIGINT NOT NULL, updated DOUBLE PRECISION NOT NULL,
         PRIMARY KEY (server, process, rule, model, mode))""",
     ),
+    (
+        """CREATE TABLE traces (id VARCHAR(64) PRIMARY KEY, started DOUBLE PRECISION NOT NULL,
+        updated DOUBLE PRECISION NOT NULL, server VARCHAR(64), session VARCHAR(200), client VARCHAR(200),
+        user_agent VARCHAR(300), method VARCHAR(16), path VARCHAR(500), model VARCHAR(200), target VARCHAR(300),
+        engine VARCHAR(64), stream SMALLINT, status INTEGER, error VARCHAR(1000), finish_reason VARCHAR(64),
+        prompt_tokens BIGINT, completion_tokens BIGINT, reasoning_tokens BIGINT, cached_tokens BIGINT,
+        cost DOUBLE PRECISION, ttft DOUBLE PRECISION, duration DOUBLE PRECISION, raw_chunks BIGINT, emitted_chunks BIGINT,
+        dropped_events BIGINT, repairs VARCHAR(4000), depth VARCHAR(16), size BIGINT NOT NULL, asked VARCHAR(400),
+        timings VARCHAR(400))""",
+        "CREATE INDEX traces_started ON traces (started, id)",
+        "CREATE INDEX traces_updated ON traces (updated)",
+        "CREATE INDEX traces_session ON traces (session, started)",
+        "CREATE TABLE trace_parts (trace_id VARCHAR(64) NOT NULL, part VARCHAR(16) NOT NULL, data {BLOB} NOT NULL, "
+        "PRIMARY KEY (trace_id, part))",
+    ),
 )
+BYTES = {"sqlite": "BLOB", "postgresql": "BYTEA"}  # what {BLOB} stands for
 
 # What may go wrong with a database that is missing, locked, full, broken, or made by a newer gateway.
 FAILURES = (SQLAlchemyError, sqlite3.Error, OSError, ImportError, ConfigError)
@@ -71,9 +88,7 @@ def open_database(url: str | None, folder: Path) -> Database:
 
     Raises one of FAILURES.
     """
-    address = URL.create("sqlite", database=str(folder / FILE_NAME))
-    if url:
-        address = make_url(url.replace("postgres://", "postgresql://", 1))
+    address = _address(url, folder)
     database = _open_sqlite(address) if address.get_backend_name() == "sqlite" else _open_postgresql(address)
     try:
         migrate(database.writer)
@@ -81,6 +96,28 @@ def open_database(url: str | None, folder: Path) -> Database:
         database.close()
         raise
     return database
+
+
+def open_reader(url: str | None, folder: Path) -> Engine:
+    """Open the same database for reading alone: nothing is made, migrated or written. Raises ConfigError without a file."""
+    address = _address(url, folder)
+    if address.get_backend_name() != "sqlite":
+        database = _open_postgresql(address)
+        database.writer.dispose()
+        return database.reader
+    path = Path(address.database or FILE_NAME)
+    if not path.is_file():
+        raise ConfigError(f"there is no database at {path}")
+    # Each read opens the file anew: it may be replaced while somebody looks.
+    read_only = URL.create("sqlite", database=path.resolve().as_uri(), query={"mode": "ro", "uri": "true"})
+    arguments = {"timeout": WRITE_WAIT, "isolation_level": None}
+    return create_engine(read_only, connect_args=arguments, hide_parameters=True, poolclass=NullPool)
+
+
+def _address(url: str | None, folder: Path) -> URL:
+    if url:
+        return make_url(url.replace("postgres://", "postgresql://", 1))
+    return URL.create("sqlite", database=str(folder / FILE_NAME))
 
 
 def _open_sqlite(address: URL) -> Database:
@@ -159,7 +196,7 @@ def migrate(engine: Engine, migrations: tuple[tuple[str, ...], ...] = MIGRATIONS
             raise ConfigError(f"it was made by a newer gateway (version {version}, known up to {len(migrations)})")
         for number, statements in enumerate(migrations[version:], version + 1):
             for sql in statements:
-                connection.execute(text(sql))
+                connection.execute(text(sql.replace("{BLOB}", BYTES[connection.dialect.name])))
             connection.execute(text("INSERT INTO schema_version VALUES (:number)"), {"number": number})
         connection.commit()
 
@@ -169,6 +206,13 @@ def statement(sql: str, many: str | None = None) -> TextClause:
     """Return SQL with `:named` parameters, prepared once; `many` names one that stands for a list."""
     clause = text(sql)
     return clause.bindparams(bindparam(many, expanding=True)) if many else clause
+
+
+def insert_many(connection: Connection, sql: str, rows: list[tuple[Any, ...]]) -> None:
+    """Insert rows with a statement in which %s stands for one of them; half the price of named parameters."""
+    if rows:
+        mark = "?" if connection.dialect.name == "sqlite" else "%s"
+        connection.exec_driver_sql(sql % f"({', '.join([mark] * len(rows[0]))})", rows)
 
 
 def describe(error: BaseException) -> str:

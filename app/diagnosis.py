@@ -123,16 +123,16 @@ def check_local(settings: Settings, found: Diagnosis) -> None:
 
 def keeper_state(settings: Settings) -> dict[str, Any]:
     """Return whether the process that owns the models is running, and the models that it holds; starts none."""
-    from app.local_models.keeper_client import client_for
     from app.local_models.keeper_protocol import connect, socket_path
+    from app.local_models.listing import keeper_of
 
     folder = settings.data_dir
     try:
         connect(socket_path(folder), LOCK_SECONDS).close()
     except OSError:
         return {"running": False, "log": str(folder / "local-models.log"), "models": []}
-    states = client_for(str(folder), 0, 0).statuses()
-    return {"running": True, "log": str(folder / "local-models.log"), "models": [state._asdict() for state in states]}
+    states = [status._asdict() for status in keeper_of(settings).statuses()]
+    return {"running": True, "log": str(folder / "local-models.log"), "models": states}
 
 
 # --- server, database, upstreams -----------------------------------------------------------------------------------
@@ -204,9 +204,9 @@ def check_upstreams(settings: Settings, found: Diagnosis, network: bool) -> None
     for model in list_models(settings):
         target = resolve_model(model.id, settings)
         if target.base_url:
-            row = {"provider": target.provider_id, "url": hide(target.base_url), "reachable": None, "seconds": None}
-            key = show_ends(target.api_key) if target.api_key else None
-            rows.setdefault((target.provider_id, target.base_url), {**row, "key": key, "key_source": target.key_source})
+            where = {"provider": target.provider_id, "url": hide(target.base_url), "key_source": target.key_source}
+            asked = {"key": show_ends(target.api_key) if target.api_key else None, "reachable": None, "seconds": None}
+            rows.setdefault((target.provider_id, target.base_url), where | asked)
     found.facts["upstreams"] = list(rows.values())
     for (provider, url), row in rows.items() if network else ():
         began = time.monotonic()

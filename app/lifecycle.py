@@ -10,7 +10,7 @@ from app.cancel import CancelToken
 from app.disconnect import Watcher
 from app.errors import Draining
 
-ALWAYS_ANSWERED = ("/health", "/ready")
+ALWAYS_ANSWERED = ("/health", "/ready", "/metrics")
 
 
 class Lifecycle:
@@ -21,6 +21,7 @@ class Lifecycle:
         self._idle = threading.Condition()
         self._tokens: set[CancelToken] = set()
         self._begun = CancelToken()  # cancelled when a drain begins
+        self.watch: Callable[[int], None] = lambda number: None  # told how many are in flight, whenever that changes
 
     @property
     def in_flight(self) -> int:
@@ -32,10 +33,12 @@ class Lifecycle:
             if self.draining:
                 raise Draining
             self._tokens.add(token)
+            self.watch(len(self._tokens))
 
     def leave(self, token: CancelToken) -> None:
         with self._idle:
             self._tokens.discard(token)
+            self.watch(len(self._tokens))
             self._idle.notify_all()
 
     def when_draining(self, callback: Callable[[], None]) -> Callable[[], None]:

@@ -8,6 +8,7 @@ import math
 import os
 import resource
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,9 +22,12 @@ from app.config import Settings
 from app.errors import InvalidRequest, answer_error, error_body
 from app.lifecycle import lifecycle
 from app.log_filter import install_logging
+from app.measures import wait_over
+from app.shared_cells import Board
 from app.utils.json_text import dump
 
 settings = Settings.load()
+board = Board(2 * settings.workers + 14)  # workers that a reload starts before it ends the old ones, and signals more
 
 bind = host_port(settings.host, settings.port)
 workers = settings.workers
@@ -45,7 +49,15 @@ reuse_port = False
 
 
 class DrainingThreadWorker(ThreadWorker):
-    """gunicorn's gthread worker, with a drain before its own end."""
+    """gunicorn's gthread worker, with a drain before its own end; it tells how long a request waits for a thread."""
+
+    def enqueue_req(self, conn: Any) -> None:
+        conn.queued = time.perf_counter()
+        super().enqueue_req(conn)
+
+    def handle(self, conn: Any) -> Any:
+        wait_over(time.perf_counter() - conn.queued)
+        return super().handle(conn)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Drain in a thread: a signal handler must not wait."""
@@ -96,10 +108,27 @@ def post_worker_init(worker: Any) -> None:
     app.register_error_handler(ParseException, answer_broken_body)
     install_logging(app.extensions["secret_book"].masker_for_all, loggers=("gunicorn.error",))
     app.extensions["loader"].begin()
+    if (telemetry := app.extensions.get("telemetry")) is not None:
+        telemetry.start()
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Choose where the worker counts: where one that ended did, so that nothing is lost and nothing grows."""
+    worker.region = board.free({living.region for living in server.WORKERS.values()})
 
 
 def post_fork(server: Any, worker: Any) -> None:
     os.environ["GATEWAY_WORKER"] = str(worker.age)
+    if worker.region is None:
+        server.log.warning("more workers than there is room for: /metrics will miss this one's requests")
+    else:
+        board.enter(worker.region)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """What the worker was doing it does no more, even where nobody comes after it."""
+    if worker.region is not None:
+        board.regions[worker.region].leave()
 
 
 def raise_file_limit() -> None:

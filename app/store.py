@@ -29,7 +29,7 @@ OPEN_WAIT = 1.0  # seconds a first read waits for the database to be opened
 EXIT_WAIT = 2.0  # seconds the end of a process waits for its last writes
 PAUSES = (1.0, 60.0)  # seconds until a failed database is tried again: first, at most
 
-Job = Callable[["Connection"], None]
+Job = Callable[["Connection"], None]  # one that has a method `lost` is told when it could not be written
 Found = TypeVar("Found")
 
 _stores: "weakref.WeakSet[Store]" = weakref.WeakSet()
@@ -194,7 +194,7 @@ class Store:
         if self._database is not None and self._database.moved:
             self._close_database()
         if self._database is None and not (time.monotonic() >= self._next_try and self._open()):
-            self._count_failures(len(jobs))
+            self._lose(jobs)
             return
         database = self._database
         assert database is not None
@@ -207,9 +207,10 @@ class Store:
                     job(connection)
                 connection.commit()
         except FAILURES as error:
-            self._fail(error, database, len(jobs))
+            self._lose(jobs)
+            self._fail(error, database, 0)
         except Exception as error:  # the rim of this thread: a bug in one job must not end all later ones
-            self._count_failures(len(jobs))
+            self._lose(jobs)
             log.error("bug in a database job", exc_info=error)
         else:
             self._recovered()
@@ -257,6 +258,12 @@ class Store:
         database, self._database = self._database, None
         if database is not None:
             database.close()
+
+    def _lose(self, jobs: list[Job]) -> None:
+        self._count_failures(len(jobs))
+        for job in jobs:
+            if (lost := getattr(job, "lost", None)) is not None:
+                lost()
 
     def _count_failures(self, number: int) -> None:
         with self._lock:

@@ -6,16 +6,17 @@ The hot path (`raw`, `emitted`) only appends. Every value leaves a Trace through
 
 import os
 import time
-import traceback
+import weakref
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-import orjson
-from flask import Flask, Response, current_app, g, request
-
-from app.secret_book import SecretBook, read_request_secrets
+from app.measures import Measures
+from app.secret_book import SecretBook
+from app.trace_events import exact_chunks, in_order, read
+from app.trace_values import describe_exception, parse, project, split_events
 from app.utils.assemble import assemble
+from app.utils.cost import cost_of
 from app.utils.masking import Masker
 from app.utils.stream_masking import StreamMasker
 
@@ -23,18 +24,6 @@ KEPT_BYTES = 2_000_000  # of chunks, per request; what comes later is only count
 KEPT_NOTES = 64
 TAIL = 8  # last batches of a stream, kept even when the rest is not: they hold usage and finish_reason
 LONGEST_TAIL_BATCH = 262_144
-SESSION_HEADERS = ("x-session-id", "x-opencode-session-id", "x-opencode-session", "x-session-affinity")
-TARGET_FIELDS = (
-    "requested",
-    "provider_id",
-    "model_key",
-    "model",
-    "litellm_model",
-    "engine_name",
-    "base_url",
-    "api_key",
-    "key_source",
-)
 STATIONS = (
     "client_headers",
     "client_request",
@@ -45,9 +34,7 @@ STATIONS = (
     "repairs",
     "error",
 )
-
 OWN_WORDS = frozenset({"id", "method", "engine", "key_source", "client", "finish_reason"})
-NOT_TRACED = frozenset({"/health", "/ready"})  # probes ask every few seconds and would fill the log
 
 Event = tuple[int | None, object]  # number of a chunk (None for comments and [DONE]) and its masked value
 
@@ -83,12 +70,17 @@ class Trace:
         self._book, self._secrets = book or SecretBook(), tuple(secrets)
         self._sinks, self._live = tuple(sinks), tuple(sink for sink in sinks if sink.live)
         self._facts: dict[str, object] = {"started": time.time(), "method": method, "path": path, **facts}
+        self.facts: Mapping[str, object] = self._facts  # unmasked: for those who only count
         self._notes: list[tuple[float, str, object]] = []
         self._chunks: list[tuple[float, str, object]] = []
         self._tail: deque[tuple[str, Any]] = deque(maxlen=TAIL)
         self._kept, self._most = 0, kept_bytes
-        self._first_emitted: float | None = None
+        self._read_summary: dict[str, Any] | None = None  # of a trace that is finished
+        self._mask: Masker | None = None
         self._duration: float | None = None
+        self.body_bytes = 0  # of the request and of a whole answer
+        self.measures = Measures(self._zero)
+        self.target: Any = None  # where it goes, once that is resolved
         self._masks: dict[str, StreamMasker] = {}
 
     # --- written by the request ---------------------------------------------------------------------------------
@@ -96,7 +88,7 @@ class Trace:
     def note(self, station: str, value: object) -> None:
         """Keep a reference to what passed one station; an exception is put into words, so that no frame is held."""
         if isinstance(value, BaseException):
-            value = _describe_exception(value)
+            value = describe_exception(value)
         self._learn(station, value)
         if len(self._notes) < KEPT_NOTES:
             self._notes.append((time.perf_counter() - self._zero, station, value))
@@ -110,6 +102,7 @@ class Trace:
     def describe(self, **facts: object) -> None:
         """Add facts to the summary (status, engine, finish_reason, prompt_tokens, …)."""
         self._facts.update(facts)
+        self._read_summary = None
 
     def raw(self, payloads: list[bytes]) -> None:
         """Keep the data of the upstream events of one read (no `data: ` prefix)."""
@@ -123,8 +116,7 @@ class Trace:
 
     def emitted(self, data: bytes) -> None:
         """Keep what one write sent to the client: whole SSE events."""
-        if self._first_emitted is None and data[:1] != b":":
-            self._first_emitted = time.perf_counter() - self._zero
+        self.measures.written(data[:1] == b":" or data == b"data: [DONE]\n\n")
         self._keep("emitted", data, len(data))
         if self._live:
             self._show("emitted", split_events(data))
@@ -135,7 +127,7 @@ class Trace:
         """End the trace and hand it to every sink; a second call does nothing."""
         if self._duration is not None:
             return
-        self._duration = time.perf_counter() - self._zero
+        self._duration, self._mask = time.perf_counter() - self._zero, None
         if status is not None:
             self._facts["status"] = status
         if not self._live:
@@ -143,6 +135,19 @@ class Trace:
         self._read_tail()
         for sink in self._sinks:
             sink.finished(self)
+
+    def clock(self) -> Callable[[], tuple[float, int]]:
+        """Return what tells the seconds since the request began and how many events the upstream has sent.
+
+        It does not keep the trace alive: a report that is noted in a trace may hold it.
+        """
+        zero, weak = self._zero, weakref.ref(self)
+
+        def moment() -> tuple[float, int]:
+            trace = weak()
+            return time.perf_counter() - zero, trace.raw_chunks if trace is not None else 0
+
+        return moment
 
     # --- read by log, store and page: masked ----------------------------------------------------------------------
 
@@ -152,39 +157,53 @@ class Trace:
         return self.id[4:12]
 
     @property
+    def weight(self) -> int:
+        """About how many bytes it holds."""
+        return self.body_bytes + self._kept
+
+    @property
     def streams(self) -> bool:
         """Whether the client asked for a stream."""
         return bool(self._facts.get("stream"))
 
     def summary(self) -> dict[str, Any]:
-        """Return the facts of the request in one flat masked dict; times in seconds, `started` as Unix time."""
+        """Return the facts of the request in one flat masked dict; times in seconds, `started` as Unix time.
+
+        `cost` is in US dollars, None where the model has no prices.
+        """
+        if self._read_summary is not None:
+            return dict(self._read_summary)
         facts = dict(self._facts)
         report = facts.get("repairs")
         facts["repairs"] = report.header() if hasattr(report, "header") else report
-        ttft = self._first_emitted if facts.get("stream") else None
+        ttft = self.measures.first if facts.get("stream") else None
         duration = self._duration if self._duration is not None else time.perf_counter() - self._zero
         facts |= {
             "id": self.id,
+            "cost": cost_of(getattr(self.target, "cost", None) or {}, facts),
             "ttft": ttft,
             "duration": duration,
             "raw_chunks": self.raw_chunks,
             "emitted_chunks": max(self.emitted_chunks, 0),
             "dropped_events": self.dropped_events,
         }
-        masker = self._masker()  # this runs for every request: numbers and our own words need no masking
-        return {
+        masker = self.masker()  # this runs for every request: numbers and our own words need no masking
+        summary = {
             name: value
             if value is None or name in OWN_WORDS or isinstance(value, (int, float))
             else (masker.mask_named(name, value) if isinstance(value, str) else masker.mask(value))
             for name, value in facts.items()
         }
+        if self._duration is not None:
+            self._read_summary = dict(summary)
+        return summary
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Yield everything kept, in time order, as `{"at": seconds, "station": name, "value": masked}`.
 
         Stations are those of `note`, and "raw" and "emitted", whose value is a list of events.
         """
-        masks = {"raw": StreamMasker(self._masker()), "emitted": StreamMasker(self._masker())}
+        masks = {"raw": StreamMasker(self.masker()), "emitted": StreamMasker(self.masker())}
         for at, station, value in sorted(self._notes + self._chunks, key=lambda event: event[0]):
             if station in masks:
                 payloads = split_events(value) if isinstance(value, bytes) else value
@@ -192,6 +211,20 @@ class Trace:
             else:
                 masked = self._read(station, value)
             yield {"at": at, "station": station, "value": masked}
+
+    def noted(self) -> list[tuple[float, str, object]]:
+        """Return (seconds, station, value) of all notes, NOT masked: for those who mask."""
+        return [(at, station, project(station, value)) for at, station, value in list(self._notes)]
+
+    def chunks(self, way: str) -> list[tuple[float, Any]]:
+        """Return what was kept one way, NOT masked: (seconds, payloads) of "raw", (seconds, bytes) of "emitted"."""
+        return [(at, data) for at, kept, data in list(self._chunks) if kept == way]
+
+    def capture_events(self) -> Iterator[dict[str, Any]]:
+        """Yield what a capture file holds (see app/capture.py), masked, its texts exact, in time order."""
+        masker = self.masker()
+        raw, emitted = exact_chunks(masker, self.chunks("raw"), self.chunks("emitted"))
+        return in_order([(at, name, masker.mask(read(value))) for at, name, value in self.noted()], raw, emitted)
 
     def last(self, station: str) -> Any:
         """Return what was noted last at `station`, masked, or None."""
@@ -205,20 +238,23 @@ class Trace:
         if not self.streams:
             return None
         events = [payload for _, way, data in self._chunks if way == "emitted" for payload in split_events(data)]  # type: ignore[arg-type]
-        chunks = [chunk for chunk in map(_parse, events) if chunk is not None]
-        return self._masker().mask(assemble(chunks)) if chunks else None  # type: ignore[return-value]
+        chunks = [chunk for chunk in map(parse, events) if chunk is not None]
+        return self.masker().mask(assemble(chunks)) if chunks else None  # type: ignore[return-value]
 
     # --- inside ---------------------------------------------------------------------------------------------------
 
     def mask_text(self, text: str) -> str:
         """Return `text` without any key known to this request, for words that leave the gateway, such as an error's."""
-        return self._masker().mask_text(text)
+        return self.masker().mask_text(text)
 
-    def _masker(self) -> Masker:
-        return self._book.masker(self._secrets)
+    def masker(self) -> Masker:
+        """Return what hides all keys known to this request."""
+        if self._mask is None or self._duration is None:  # keys may change while it runs
+            self._mask = self._book.masker(self._secrets)
+        return self._mask
 
     def _read(self, station: str, value: object) -> object:
-        return self._masker().mask(_project(station, value))
+        return self.masker().mask(project(station, value))
 
     def _keep(self, way: str, data: object, size: int) -> None:
         self._tail.append((way, data))
@@ -229,7 +265,7 @@ class Trace:
             self.dropped_events += 1
 
     def _show(self, way: str, payloads: list[bytes]) -> None:
-        mask = self._masks.setdefault(way, StreamMasker(self._masker()))
+        mask = self._masks.setdefault(way, StreamMasker(self.masker()))
         events: list[Event] = []
         for payload in payloads:
             number = None
@@ -251,7 +287,8 @@ class Trace:
         if station == "client_request" and isinstance(value, dict):
             self._facts |= {"model": value.get("model"), "stream": bool(value.get("stream"))}
         elif station == "resolved":
-            target = _project(station, value)
+            self.target = value
+            target = project(station, value)
             if isinstance(target, dict):
                 self._facts |= {
                     "target": target.get("litellm_model") or target.get("model"),
@@ -263,9 +300,12 @@ class Trace:
                     self._secrets = (*self._secrets, target["api_key"])
         elif station in ("answer", "usage"):
             self._learn_answer({"usage": value} if station == "usage" else value)
+        elif station == "upstream_response":
+            self.body_bytes += len(value) if isinstance(value, bytes) else 0
         elif station == "repairs":
             self._facts["repairs"] = value
         elif station == "error":
+            self.measures.error = value.get("type") if isinstance(value, dict) else None
             self._facts["error"] = value.get("message", value) if isinstance(value, dict) else str(value)
 
     def _learn_answer(self, answer: object) -> None:
@@ -291,107 +331,18 @@ class Trace:
                 self.emitted_chunks -= 1
 
     def _read_tail(self) -> None:
-        """Take usage and finish_reason from the last events; what the client got overrules what the upstream said."""
+        """Take usage and finish_reason from the last events; what the client got overrules what the upstream said.
+
+        Of a whole answer the client got no events: the station `answer` has told.
+        """
+        if not self.streams:
+            return
         for wanted in ("raw", "emitted"):
             for way, data in self._tail:
                 if way != wanted or (way == "emitted" and len(data) > LONGEST_TAIL_BATCH):
                     continue
                 for payload in data if way == "raw" else split_events(data):
                     if len(payload) <= LONGEST_TAIL_BATCH:
-                        self._learn_answer(_parse(payload))
-
-
-def init_app(
-    app: Flask, settings_store: Any, sinks: Sequence[Sink] | None = None, book: SecretBook | None = None
-) -> None:
-    """Give each request of `app` a trace in `g.trace` and an `x-request-id`; end it when the last byte is out.
-
-    `settings_store.current.secrets` is a tuple of all configured keys. Without `sinks` the log of `app.verbose_log` is
-    the only one. The keys are kept in `app.extensions["secret_book"]`, the sinks in `app.extensions["trace_sinks"]`.
-    """
-    if sinks is None:
-        from app.verbose_log import open_log
-
-        sinks = [open_log(settings_store.current)]
-    secret_book = book or SecretBook(lambda: settings_store.current.secrets)
-    app.extensions |= {"secret_book": secret_book, "trace_sinks": tuple(sinks)}
-
-    app.before_request(_begin)
-    app.after_request(_name_the_request)
-    app.teardown_request(_end_without_response)
-
-
-def _begin() -> None:
-    if request.path not in NOT_TRACED:
-        g.trace = trace_of_request(request.method)
-        g.trace.note("client_headers", request.headers)
-
-
-def trace_of_request(method: str, secrets: Sequence[str] = ()) -> Trace:
-    """Begin a trace of the current request, or of a part of it that `method` names; `secrets` came in its body."""
-    book, sinks = current_app.extensions["secret_book"], current_app.extensions["trace_sinks"]
-    known = (*read_request_secrets(request.headers, request.args), *secrets)
-    book.remember(known)
-    path = request.full_path if request.query_string else request.path
-    return Trace(
-        method, path, book, sinks, known,
-        client=request.remote_addr, user_agent=request.headers.get("User-Agent"),
-        session=next((request.headers[name] for name in SESSION_HEADERS if name in request.headers), None),
-        client_request_id=request.headers.get("x-request-id"),
-    )
-
-
-def _name_the_request(response: Response) -> Response:
-    trace: Trace | None = g.get("trace")
-    if trace is not None:
-        response.headers["x-request-id"] = trace.id
-        trace.describe(status=response.status_code)
-        response.call_on_close(trace.finish)
-        g.trace_has_response = True
-    return response
-
-
-def _end_without_response(error: BaseException | None) -> None:
-    trace: Trace | None = g.get("trace")
-    if trace is not None and not g.get("trace_has_response"):
-        if error is not None:
-            trace.note("error", error)
-        trace.finish(500)
-
-
-def split_events(data: bytes) -> list[bytes]:
-    """Split what was written to a client into the data of its SSE events; comments keep their colon."""
-    events = []
-    for block in data.split(b"\n\n"):
-        lines = [line[5:].removeprefix(b" ") if line.startswith(b"data:") else line for line in block.split(b"\n")]
-        if any(lines):
-            events.append(b"\n".join(lines))
-    return events
-
-
-def _parse(payload: bytes) -> Any:
-    try:
-        return orjson.loads(payload)
-    except orjson.JSONDecodeError:
-        return None
-
-
-def _describe_exception(error: BaseException) -> dict[str, object]:
-    described: dict[str, object] = {"type": type(error).__name__, "message": str(error)}
-    for name in ("status", "code", "param", "upstream_status", "upstream_body"):
-        if getattr(error, name, None) is not None:
-            described[name] = getattr(error, name)
-    described["traceback"] = "".join(traceback.format_exception(error))
-    return described
-
-
-def _project(station: str, value: Any) -> object:
-    """Turn what was noted into JSON-like values; called when somebody reads."""
-    if station == "resolved" and not isinstance(value, dict):
-        return {name: getattr(value, name) for name in TARGET_FIELDS if hasattr(value, name)}
-    if station == "repairs" and hasattr(value, "header"):
-        entries = [entry._asdict() if hasattr(entry, "_asdict") else entry for entry in value.entries]
-        return {"header": value.header(), "counts": dict(value.counts), "entries": entries}
-    if station == "client_headers" and not isinstance(value, dict):
-        return dict(value) if isinstance(value, Mapping) else {str(name): item for name, item in value.items()}
-    return value
+                        self._learn_answer(parse(payload))
+        if self.measures.usage is not None:  # the client did not ask for it
+            self._learn_answer({"usage": self.measures.usage})

@@ -17,7 +17,7 @@ from app.measures import ENGINE, PREPARE, REPAIR, Measures
 from app.quirks.answer import asked_again
 from app.quirks.errors import TurnUnusable, map_upstream_error
 from app.quirks.families import EMULATION_OPTIONS, family_of
-from app.quirks.openai_stream import says_something
+from app.quirks.openai_stream import says_something, without_reasoning
 from app.quirks.report import Report
 from app.quirks.signatures import dialect_of_refusal
 from app.utils.defaults import with_defaults
@@ -88,10 +88,13 @@ class Turn:
 
     def stream(self) -> Iterator[list[dict[str, Any]]]:
         """Yield the answer's chunks, repaired, one list per upstream read; an empty list where nothing leaves yet."""
+        thought = False  # reasoning has left; that of a second attempt would only repeat it
         while True:
-            reached_client = False
+            reached_client, heard = False, thought
             try:
                 for chunks in self._attempt():
+                    chunks = without_reasoning(chunks) if heard else chunks
+                    thought = thought or (bool(chunks) and not reached_client)
                     reached_client = reached_client or says_something(chunks)
                     yield chunks
                 return
@@ -110,6 +113,7 @@ class Turn:
             "on_truncated": self.settings.on_truncated,
             "include_usage": usage,
             "whole_calls": getattr(self._engine, "WHOLE_CALLS", False),
+            "on_usage": self.call.trace.measures.take_usage,
         }
         read = _read(batches, self.call.trace.measures)
         repaired = quirks.repair_stream(read, sent, self.target, self.report, self.call, **how)

@@ -14,8 +14,9 @@ from bench.gateway import ENGINES, bare_wsgi, gateway
 from bench.measure import Row, Sizes
 from bench.processes import CORES, fake_upstream, raise_file_limit
 from bench.table import cells, format_table
+from bench.tracing import measure_tracing
 
-PARTS = ("floor", "own", *ENGINES, "slow", "start", "repairs", "emulation")
+PARTS = ("floor", "own", *ENGINES, "tracing", "slow", "start", "repairs", "emulation", "metrics")
 
 
 def read_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -42,6 +43,8 @@ def rows_of(worker_class: str, parts: set[str], sizes: Sizes, starts: int) -> It
                     yield from measure.measure_own(server, sizes)
                 for engine in engines:
                     yield from measure.measure_engine(server, engine, sizes)
+        if "tracing" in parts:
+            yield from measure_tracing(upstream_port, worker_class, sizes)
         for engine in ENGINES if "slow" in parts else ():
             with gateway(upstream_port, worker_class, threads=sizes.slow + 50) as server:
                 yield measure.measure_slow(server, engine, sizes)
@@ -84,6 +87,12 @@ def main(arguments: list[str] | None = None) -> int:
         found = list(measure_emulation(max(2, round(5 * options.scale)), max(2000, round(SIZE * min(1, options.scale)))))
         rows += [("", row) for row in found]
         print("\nreaders of emulated tool calls alone\n" + format_table(found, None))
+    if "metrics" in parts:
+        from bench.metrics import measure_metrics
+
+        found = list(measure_metrics(max(3, round(30 * options.scale))))
+        rows += [("", row) for row in found]
+        print("\nmetrics alone\n" + format_table(found, None))
     if options.json:
         found_all = [{"worker_class": worker_class, **asdict(row)} for worker_class, row in rows]
         Path(options.json).write_text(json.dumps(found_all, indent=1) + "\n", "utf-8")

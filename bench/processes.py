@@ -51,6 +51,18 @@ class Server:
         words = self._proc("stat").rpartition(")")[2].split()
         return (int(words[11]) + int(words[12])) / TICKS
 
+    def rest(self) -> float:
+        """Wait until the worker uses no CPU any more, at most some seconds; return `cpu_seconds` then."""
+        used, quiet = self.cpu_seconds(), 0
+        for _ in range(100):
+            time.sleep(0.1)
+            now = self.cpu_seconds()
+            quiet = quiet + 1 if now - used <= 1 / TICKS else 0
+            used = now
+            if quiet >= 5:
+                break
+        return used
+
     def _proc(self, name: str) -> str:
         try:
             return Path(f"/proc/{self.worker}/{name}").read_text()

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Write requirements.lock and requirements-dev.lock anew from their .txt files. Needs uv.
+# Write requirements.lock, requirements-local.lock and requirements-dev.lock anew from their .txt files. Needs uv.
 # Versions already locked stay unless they are told to move: deploy/lock.sh --upgrade-package flask
 # Neither an index address nor a local path goes into a lock: a hash says what a file is, wherever it comes from.
 set -euo pipefail
@@ -11,4 +11,5 @@ compile() {
 }
 
 compile requirements.txt -o requirements.lock "$@"
-compile requirements-dev.txt -c requirements.lock -o requirements-dev.lock "$@"
+compile requirements-local.txt -c requirements.lock -o requirements-local.lock "$@"
+compile requirements-dev.txt -c requirements.lock -c requirements-local.lock -o requirements-dev.lock "$@"

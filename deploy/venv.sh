@@ -24,11 +24,15 @@ give_uv_a_cache() {
     fi
 }
 
-install_with_uv() {
-    local folder="$1" lock="$2" python
+prepare_uv() {
     give_uv_a_cache
     # A company's own certificate authority stands in the system's store; UV_NATIVE_TLS is the older name.
     export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-1}" UV_NATIVE_TLS="${UV_NATIVE_TLS:-1}"
+}
+
+install_with_uv() {
+    local folder="$1" lock="$2" python
+    prepare_uv
     python="$(find_python)" || python='>=3.10,<3.15'
     if ! "$folder/bin/python" -c '' 2>/dev/null; then
         uv venv --quiet --clear --python "$python" "$folder" || return 1
@@ -65,6 +69,7 @@ make_venv() {
         return 0
     fi
     rm -f "$folder/installed.lock"
+    stale_extras "$folder"
     say "Installing $lock into $folder (once, about a minute) ..."
     if { have_uv && install_with_uv "$folder" "$lock"; } || install_with_pip "$folder" "$lock"; then
         cp "$lock" "$folder/installed.lock"
@@ -73,6 +78,49 @@ make_venv() {
     fi
     release_install "$folder"
     say "The packages could not be installed; what went wrong stands above. Nothing was started."
+    return 1
+}
+
+# An extra is a second lock that is installed beside the first. Its stamp is a copy of it, too; one that is there but
+# differs says: wanted, not there yet. So an extra that was asked for once stays, and follows its lock.
+extra_stamp() { printf '%s/installed.%s' "$1" "$(basename "$2")"; }
+has_extra() { [ -e "$(extra_stamp "$1" "$2")" ]; }
+
+# Installing the first lock anew takes away what it does not name.
+stale_extras() {
+    local stamp
+    for stamp in "$1"/installed.*.lock; do
+        if [ -e "$stamp" ]; then : >"$stamp"; fi
+    done
+}
+
+# Never built from sources: that would take minutes and a compiler, and fail with pages of its output.
+add_with_uv() { prepare_uv && uv pip install --quiet --require-hashes --only-binary :all: --python "$1/bin/python" -r "$2"; }
+
+add_with_pip() {
+    "$1/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r "$2"
+}
+
+# add_to_venv FOLDER LOCK: install an extra into an environment that make_venv made. Fails where that fails.
+add_to_venv() {
+    local folder="$1" lock="$2" stamp new=1
+    stamp="$(extra_stamp "$folder" "$lock")"
+    if cmp -s "$lock" "$stamp"; then return 0; fi
+    wait_for_other_install "$folder"
+    if cmp -s "$lock" "$stamp"; then
+        release_install "$folder"
+        return 0
+    fi
+    if [ -e "$stamp" ]; then new=; fi
+    : >"$stamp"
+    say "Installing $lock into $folder (once) ..."
+    if { have_uv && add_with_uv "$folder" "$lock"; } || add_with_pip "$folder" "$lock"; then
+        cp "$lock" "$stamp"
+        release_install "$folder"
+        return 0
+    fi
+    if [ -n "$new" ]; then rm -f "$stamp"; fi
+    release_install "$folder"
     return 1
 }
 

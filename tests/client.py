@@ -124,8 +124,9 @@ class LiveGateway:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
-        if (store := self.app.extensions.get("store")) is not None:
-            store.close()
+        for name in ("trace_store", "store"):
+            if (store := self.app.extensions.get(name)) is not None:
+                store.close()
 
     def connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=LIMIT)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.gateway import Gateway
 from tests.maps import ENGINES, write_map
+from tests.scraped import scrape
 from tests.upstream import FakeUpstream, json_answer, sse_answer
 
 ENVIRONMENT = "AIzaSyCANARY-env-0123456789abcdefghijklm"
@@ -84,11 +85,13 @@ def test_no_key_in_any_sink(tmp_path: Path, language: str) -> None:
                         upstream.reply(answer)
                         answers.append(send(gateway, model, stream, f"my key is {CLIENT} and {FILE}"))
             answers.append(send(gateway, "dead/m", False, "x"))
+            metrics = scrape(gateway.url).text
         assert any('"error"' in answer for answer in answers)
         written = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "opencode.json"]
         assert any(path.name == "full.log" and path.stat().st_size > 10_000 for path in written)
         sinks = {str(path): path.read_bytes().decode("utf-8", "replace") for path in written}
-        sinks["answers"] = "\n".join(answers)
+        sinks |= {"answers": "\n".join(answers), "metrics": metrics}
+        assert 'model="other"' in metrics and 'model="relay-file/m"' in metrics
         for name, text in sinks.items():
             for canary in CANARIES:
                 for form in (canary, urllib.parse.quote(canary), base64.b64encode(canary.encode()).decode()):

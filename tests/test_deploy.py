@@ -140,7 +140,7 @@ def container(folder: Path, **environ: str) -> Iterator[tuple[str, subprocess.Po
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("set_up", ["", "deploy/gpt-oss/env", "deploy/chatjimmy/env"])
+@pytest.mark.parametrize("set_up", ["", "deploy/gpt-oss/env", "deploy/chatjimmy/env", "deploy/local/env"])
 def test_the_files_of_the_image_suffice(image, set_up):
     with container(image, **({"GATEWAY_ENV_FILE": set_up} if set_up else {})) as (port, process):
         check = python(health_command_of(IMAGE))

@@ -21,6 +21,15 @@ def test_requests_are_counted():
     assert life.in_flight == 1
 
 
+def test_whoever_watches_is_told_of_each_change():
+    life, token, told = Lifecycle(), CancelToken(), []
+    life.watch = told.append
+    life.enter(token)
+    life.enter(CancelToken())
+    life.leave(token)
+    assert told == [1, 2, 1]
+
+
 def test_an_idle_server_drains_at_once_and_takes_no_more():
     life = Lifecycle()
     assert life.drain(30) is True
@@ -51,6 +60,22 @@ def test_what_takes_too_long_is_cancelled():
 
 def test_a_drain_without_time_does_not_wait():
     assert Lifecycle().drain(-1) is True
+
+
+def test_who_waits_for_a_drain_is_told_when_it_begins():
+    """Open connections that ask nothing are no work; they are told to go at once."""
+    life, token, told = Lifecycle(), CancelToken(), []
+    life.when_draining(lambda: told.append("one"))
+    forget = life.when_draining(lambda: told.append("two"))
+    forget()
+    life.enter(token)
+    thread = threading.Thread(target=life.drain, args=(30,))
+    life.when_draining(lambda: life.leave(token))  # else the drain would wait for it
+    thread.start()
+    thread.join(10)
+    assert told == ["one"] and not thread.is_alive() and not token.cancelled
+    life.when_draining(lambda: told.append("late"))
+    assert told == ["one", "late"]
 
 
 @pytest.fixture

@@ -6,15 +6,17 @@ import shutil
 import socket
 import subprocess
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 from tests.gateway import POLL, ROOT, clean_environ, stop_group
+from tests.tiny_gguf import make
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
-COPIED = ("app", "deploy", "app.py", "run.sh", "opencode.json", "requirements.lock")
+COPIED = ("app", "deploy", "app.py", "run.sh", "opencode.json", "requirements.lock", "requirements-local.lock")
 INSTALL_LIMIT = 300.0  # seconds; pip takes about forty, uv about two
 KEY = "canary-key-0123456789-abcdef"
 
@@ -75,6 +77,15 @@ class Running:
         return subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60, check=True).stdout
 
 
+    def get(self, path: str) -> str:
+        """Ask for a path at the address that was printed."""
+        address = re.search(r" at (http://[\d.:]+)/v1", self.output)
+        assert address, self.output
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(address[1] + path, timeout=60) as answer:
+            return str(answer.read(), "utf-8")
+
+
 def run(checkout: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(checkout / "run.sh"), *arguments],
@@ -120,6 +131,32 @@ def test_a_later_start_installs_nothing_and_paths_are_the_callers(first_start, c
     assert "/v1/chat/completions" in (tmp_path / "my.log").read_text("utf-8")
 
 
+def test_debug_1_shows_each_request_in_full(first_start, checkout):
+    said = {}
+    for debug in ("1", "0"):
+        with Running(checkout, "0", DEBUG=debug) as gateway:
+            gateway.paste()
+        said[debug] = gateway.output.count("Hello!")
+    assert said["0"] == 1, "in the line to paste only"
+    assert said["1"] > 2, "in the request and in the answer, too"
+
+
+@pytest.mark.parametrize(("name", "models"), [("chatjimmy", ["llama3.1-8B"]), ("gpt-oss", ["gpt-oss-20b", "llama3-8b-8192"])])
+def test_a_described_set_up_starts_with_one_command(first_start, checkout, name, models):
+    with Running(checkout, GATEWAY_ENV_FILE=f"deploy/{name}/env", PORT="0") as gateway:
+        assert all(model in gateway.output for model in models)
+        assert f"default    {models[0]} " in gateway.output
+        assert all(f'"id":"{model}"' in gateway.get("/v1/models") for model in models)
+    log = re.findall(r"^GATEWAY_LOG_FILE=(.*)$", (checkout / "deploy" / name / "env").read_text("utf-8"), re.MULTILINE)
+    assert "GET /v1/models" in (checkout / log[0]).read_text("utf-8")
+
+
+def test_the_env_file_is_the_callers_too(first_start, checkout, tmp_path):
+    (tmp_path / "mine.env").write_text("PORT=0\nMODEL_NAME=mock\n", "utf-8")
+    with Running(checkout, cwd=tmp_path, GATEWAY_ENV_FILE="mine.env") as gateway:
+        assert "default    mock (mock/mock)" in gateway.output
+
+
 def test_it_starts_through_a_link_and_without_a_network(first_start, checkout, tmp_path):
     no_index = {"PIP_NO_INDEX": "1", "UV_OFFLINE": "1"}
     (tmp_path / "link").symlink_to(checkout, target_is_directory=True)
@@ -137,7 +174,9 @@ def test_a_port_in_use_is_a_sentence(first_start, checkout):
 
 def test_options_are_explained(first_start, checkout):
     done = run(checkout, "--help")
-    assert done.returncode == 0 and "--log-file" in done.stdout and "--verbose" in done.stdout
+    assert done.returncode == 0
+    for option in ("--log-file", "--verbose", "--local", "--model-path", "--bind"):
+        assert option in done.stdout
     assert run(checkout, "--no-such-option").returncode == 2
 
 
@@ -188,3 +227,85 @@ def test_no_suitable_python_is_a_sentence(checkout, tmp_path):
     done = shell(checkout, script, GATEWAY_NO_UV="1")
     assert done.returncode != 0
     assert "No Python from 3.10 to 3.14" in done.stderr and "PYTHON=" in done.stderr
+
+
+# --- the extra for local models: nothing is fetched here --------------------------------------------------------------
+
+LOCAL = "requirements-local.lock"
+COUNT = "install_with_uv() { echo base; }; add_with_uv() { echo extra; }; install_with_pip() { :; }; add_with_pip() { :; };"
+FAIL = "add_with_uv() { return 1; }; add_with_pip() { return 1; };"
+LINK = "mkdir -p .venv-extra; ln -sfn ../.venv/bin .venv-extra/bin; cp requirements.lock .venv-extra/installed.lock;"
+ADD = f"add_to_venv .venv-extra {LOCAL}"
+
+
+@pytest.mark.parametrize(
+    ("script", "done"),
+    [
+        (f"{ADD}; {ADD}", ["extra"]),
+        (f"{ADD}; echo '# new' >> copy.lock; add_to_venv .venv-extra copy.lock", ["extra", "extra"]),
+        # A new first lock takes away what it does not name; the extra comes back, as it was asked for once.
+        (f"{ADD}; echo >> copy.lock; make_venv .venv-extra copy.lock; has_extra .venv-extra {LOCAL} && {ADD}",
+         ["extra", "base", "extra"]),
+        (f"has_extra .venv-extra {LOCAL} || echo none", ["none"]),
+        # One that could not be installed is not tried again by each start, one that was there once is.
+        (f"{FAIL} {ADD} || echo failed; has_extra .venv-extra {LOCAL} || echo none", ["failed", "none"]),
+        (f"{ADD}; stale_extras .venv-extra; {FAIL} {ADD} || echo failed; has_extra .venv-extra {LOCAL} && echo wanted",
+         ["extra", "failed", "wanted"]),
+    ],
+)  # fmt: skip
+def test_what_was_asked_for_once_stays_and_follows_its_lock(first_start, checkout, script, done):
+    shutil.rmtree(checkout / ".venv-extra", ignore_errors=True)
+    said = shell(checkout, f"{COUNT} cp requirements.lock copy.lock; {LINK} {script}")
+    assert said.stdout.split() == done, said.stderr
+    assert (checkout / ".venv-extra" / "installed.lock").exists() and not list(checkout.glob("*.installing"))
+
+
+FAKE_UV = """#!/bin/sh
+[ "$1" = --version ] && exit 0
+echo "$@" >>"$UV_LOG"
+[ -n "$UV_FAILS" ] && exit 1
+for folder in .venv/lib/python*/site-packages; do : >"$folder/xllamacpp.py"; done
+"""
+
+
+@pytest.fixture
+def fake_uv(tmp_path, checkout):
+    """What makes run.sh use a uv that only takes note of what it is asked, and no pip."""
+    (tmp_path / "uv").write_text(FAKE_UV, "utf-8")
+    (tmp_path / "uv").chmod(0o755)
+    log = tmp_path / "uv.log"
+    log.touch()
+    yield {"PATH": f"{tmp_path}:{os.environ['PATH']}", "UV_LOG": str(log), "PIP_NO_INDEX": "1"}
+    for trace in (*checkout.glob(".venv/lib/python*/site-packages/xllamacpp.py"), checkout / ".venv" / f"installed.{LOCAL}"):
+        trace.unlink(missing_ok=True)
+
+
+def test_local_installs_the_extra_once_and_starts(first_start, checkout, fake_uv):
+    asked = Path(fake_uv["UV_LOG"])
+    with Running(checkout, "--local", "--port", "0", **fake_uv) as gateway:
+        assert f"Installing {LOCAL}" in gateway.output and "Installing requirements.lock" not in gateway.output
+    (call,) = asked.read_text("utf-8").splitlines()
+    assert call.startswith("pip install") and "--require-hashes" in call and call.endswith(f"-r {LOCAL}")
+    for arguments in ((), ("--local",)):
+        with Running(checkout, *arguments, "--port", "0", **fake_uv) as gateway:
+            assert "Installing" not in gateway.output
+    assert asked.read_text("utf-8").splitlines() == [call]
+
+
+def test_an_extra_that_cannot_be_installed_stops_only_who_asked_for_it(first_start, checkout, fake_uv):
+    done = run(checkout, "--local", "--port", "0", UV_FAILS="1", **fake_uv)
+    assert done.returncode == 1 and "./run.sh starts without them" in done.stderr
+    with Running(checkout, "--port", "0", UV_FAILS="1", **fake_uv) as gateway:
+        assert "Installing" not in gateway.output
+    (checkout / ".venv" / f"installed.{LOCAL}").touch()  # asked for once, taken away by a new requirements.lock
+    with Running(checkout, "--port", "0", UV_FAILS="1", **fake_uv) as gateway:
+        assert "could not be brought up to date" in gateway.output
+
+
+def test_folders_with_models_are_the_callers(first_start, checkout, tmp_path):
+    for name in ("one", "two:b"):
+        (tmp_path / name).mkdir()
+        make(tmp_path / name / f"in-{name[:3]}.gguf")
+    with Running(checkout, "--port=0", "--model-path=one", "--model-dirs", "two:b;.", cwd=tmp_path) as gateway:
+        listed = gateway.get("/v1/models")
+    assert '"id":"in-one"' in listed and '"id":"in-two"' in listed

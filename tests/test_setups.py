@@ -1,4 +1,4 @@
-"""The set-ups in deploy/ serve what they are described to serve: ChatJimmy at port 4100, gpt-oss and Groq at 3307."""
+"""The set-ups in deploy/ serve what they are described to serve: ChatJimmy at port 4100, gpt-oss and Groq at 3307, local models at 11435."""
 
 import re
 import subprocess
@@ -92,6 +92,7 @@ def at_groq(upstream):
                 "debug": False,
             },
         ),
+        ("local", {"port": 11435, "host": "127.0.0.1", "local_models": True}),
     ),
 )
 def test_the_settings_are_the_described_ones(name, expected):

@@ -8,8 +8,10 @@ import pytest
 from flask import Flask, Response, g
 
 from app.quirks.report import Report
+from app.request_trace import init_app
 from app.secret_book import SecretBook
-from app.trace import KEPT_NOTES, Trace, init_app, split_events
+from app.trace import KEPT_NOTES, Trace
+from app.trace_values import split_events
 
 CANARY = "canary-configured-key-0123456789"
 CLIENT_KEY = "canary-client-key-9876543210"

@@ -67,9 +67,10 @@ def test_an_empty_turn_is_asked_for_once_more(gateway, upstream, streamed, nothi
 
 def test_a_turn_of_nothing_but_thoughts_is_asked_for_once_more(gateway, upstream):
     thoughts = [chunk(role="assistant", content=""), chunk(reasoning_content="Hm."), chunk("stop")]
-    upstream.reply(sse_answer(thoughts), sse_answer(stream()))
+    upstream.reply(sse_answer(thoughts), sse_answer([*thoughts[:-1], *stream()]))
     reply = gateway.chat(stream=True)
     assert reply.text == "Hello!"
+    assert [delta["reasoning_content"] for delta in reply.deltas if delta.get("reasoning_content")] == ["Hm."], "once"
     assert len([delta for delta in reply.deltas if "role" in delta]) == 1, "SDKs would join two roles to one word"
     assert len(upstream.requests) == 2 and reply.finish == ["stop"]
 

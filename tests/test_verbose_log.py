@@ -10,8 +10,9 @@ from flask import Flask, g
 from app.log_filter import install_logging
 from app.log_writer import LogWriter
 from app.quirks.report import Report
+from app.request_trace import init_app
 from app.secret_book import SecretBook
-from app.trace import Trace, init_app
+from app.trace import Trace
 from app.verbose_log import RULER, VerboseLog, format_line, is_verbose, open_log
 
 CANARY = "canary-configured-key-0123456789"

@@ -8,12 +8,13 @@ import orjson
 
 from app.emulation.events import Call
 from app.emulation.harmony_guard import HARMONY, JOINER, SIMPLE
+from app.emulation.harmony_json import repaired
 from app.emulation.json_end import JsonEnd
 from app.emulation.tool_schema import fit_arguments
 from app.utils.json_text import dump
 
 NAMESPACE = "functions."
-EMPTY = "no arguments"
+EMPTY, REPAIRED = "no arguments", "JSON repaired"
 # A control token that the prompt broke, so that it is text: what the model copies from there is the client's text.
 _BROKEN = re.compile(rf"<(?:{JOINER}|\\u200[dD])(?=\|(?:{'|'.join(HARMONY + SIMPLE)})\|>)")
 # "get_weatherjson": the seam of a name and what followed it, where the token between them is lost.
@@ -48,12 +49,18 @@ class HarmonyTools:
         return self._lower.get(plain.lower())
 
     def call(self, name: str, text: str, raw: str, notes: tuple[str, ...] = ()) -> Call:
-        """Return the call of tool `name` (the client's) whose arguments are `text`: as they are, when they are sound."""
+        """Return the call of tool `name` (the client's) whose arguments are `text`: as they are, when they are sound.
+
+        What cannot be read stays as it is too, and is a problem.
+        """
         arguments = unbroken(text.strip())
         try:
             value = orjson.loads(arguments or "{}")
         except ValueError as error:
-            return Call(name, arguments, f"the arguments are not JSON: {error}", notes, raw)
+            value = repaired(arguments)
+            if value is None:
+                return Call(name, arguments, f"the arguments are not JSON: {error}", notes, raw)
+            arguments, notes = dump(value).decode(), (*notes, REPAIRED)
         notes = notes if arguments else (*notes, EMPTY)
         schema = self._schemas.get(name)
         if isinstance(value, dict) and schema is None:

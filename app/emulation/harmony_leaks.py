@@ -59,6 +59,11 @@ class StrippedReader:
         self._state = NAME
         self._scan = JsonEnd()
 
+    @property
+    def in_string(self) -> bool:
+        """Whether what was fed ends inside a string of a call's arguments."""
+        return self._state == ARGUMENTS and self._scan.quoted
+
     def feed(self, text: str) -> list[str]:
         """Return the next markers and texts."""
         text, self._held = self._held + text, ""

@@ -3,12 +3,13 @@
 Analysis is reasoning; commentary without recipient and final are text; what goes to a declared function is a call, on
 any channel and whatever ends it. Messages of others (results that the model invents) and for tools that nobody
 declared are not passed on. Text between messages is junk, unless the answer has no other text. Control tokens are
-tokens wherever they stand: none becomes text.
+tokens wherever they stand, but inside the JSON strings of a call: none becomes text elsewhere.
 """
 
 from typing import NamedTuple
 
 from app.emulation.events import Call, Event, Reasoning, Text
+from app.emulation.harmony_arguments import Arguments
 from app.emulation.harmony_calls import NAMESPACE, HarmonyTools, is_cut
 from app.emulation.harmony_header import (
     ANALYSIS,
@@ -34,6 +35,7 @@ SHOWN, CALLED, UNDECLARED, FOREIGN = range(4)
 
 MAX_HEADER = 2000  # characters; a name has 64
 MAX_JUNK = 200  # characters between two messages; more is an answer without a header
+MAX_RESUMED = 8  # calls that broke off inside a string; what follows each is read a second time
 SEPARATOR = "\n\n"  # between two messages of one kind
 NOBODY = ("assistant", "user", "all")  # recipients that are none: "commentary to=assistant" (llama.cpp)
 
@@ -66,7 +68,9 @@ class Messages:
         self._header: list[str] = []
         self._started = False
         self._message = Message()
-        self._body: list[str] = []
+        self._arguments = Arguments()
+        self._resumed = 0
+        self._undeclared = ""
         self._fresh = True
         self._junk: list[str] = []
         self._size = 0  # of the header, or of the junk
@@ -74,6 +78,11 @@ class Messages:
         self._calls = 0
         self._answered = False
         self._whole = False  # whether the last thing read is a whole call
+
+    @property
+    def unanswered(self) -> str:
+        """The tool that nobody declared and that the model waits for: no answer and no call of another was made; or ""."""
+        return "" if self._answered else self._undeclared.removeprefix(NAMESPACE)
 
     def note(self, repair: str, seen: str) -> None:
         """Remember the first time that something had to be tolerated."""
@@ -94,7 +103,7 @@ class Messages:
             if self._message.kind == SHOWN:
                 self._show(run)
             elif self._message.kind != FOREIGN:
-                self._body.append(run)
+                self._arguments.add(run)
         elif self.state == HEADER:
             room = max(0, MAX_HEADER - self._size)
             self._header.append(run[:room])
@@ -107,21 +116,22 @@ class Messages:
 
     def mark(self, marker: str, behind_begun: bool = False) -> None:
         """Take a marker; `behind_begun` tells that the text before it ends like the beginning of one."""
-        if self.state == BODY and marker in (MESSAGE, CONSTRAIN):
-            self.note("harmony.marker", marker)
-            if behind_begun:
-                self.text(" ")  # or what is left on both sides of the marker would read as one
-        elif self.state == BODY:
-            self._end_message(marker)
+        if self.state == BODY:
+            self._mark_body(marker, behind_begun)
         elif self.state == HEADER:
             self._mark_header(marker)
         elif self.state == BETWEEN:
             self._mark_between(marker)
 
     def end(self, held: str, finish: str | None) -> str:
-        """Take the end of the completion; `held` is the beginning of a marker that it cut. Return how the turn ended."""
-        cut = self.state == HEADER
+        """Take the end of the completion; `held` is the beginning of a marker that it cut. Return how the turn ended.
+
+        What is open then was cut, unless `finish` says that the model was done: then a call is broken, and passed on.
+        """
+        told = finish not in (None, "length")
         soft = bool(held)
+        held = self._end_string(held, finish)
+        cut = self.state == HEADER
         if cut:
             self.note("harmony.cut", "".join(self._header))
             self._open_unended(cut=True)
@@ -129,19 +139,9 @@ class Messages:
         elif self.state == BETWEEN and self._is_speech("".join(self._junk)):
             self._speak()
         if self.state == BODY:
-            message = self._message
-            if message.kind == SHOWN:
-                if held:
-                    self.text(held)
-                soft = soft or message.event is Reasoning
-            elif message.kind == UNDECLARED and cut:
-                pass  # a name that was cut
-            elif message.kind == CALLED and is_cut("".join(self._body)):
-                self._drop(message, "".join((*self._body, held)), "cut off")
-                cut = True
-            else:
-                self._end_message(END)
-                cut = cut and message.kind != CALLED
+            soft = soft or self._message.event is Reasoning
+            cut = self._end_body(held, cut, told)
+        cut = cut and not (told and self._answered)
         whole = self._whole or self.state == DONE
         self.state, self.plain = DONE, None
         if cut or (finish == "length" and not whole):
@@ -149,6 +149,34 @@ class Messages:
         if self._calls:
             return "tool_calls"
         return "length" if soft and finish is None else "stop"
+
+    def _end_string(self, held: str, finish: str | None) -> str:
+        """A call that ends inside a string broke off earlier, if a marker there looks like its end; return what is held."""
+        if self._in_call() and self._arguments.in_string:
+            self._arguments.add(held)
+            held = ""
+        while self._in_call():
+            told = self._arguments.ends_with_end() if finish is None else finish != "length"
+            if not self._resume(told):
+                break
+        return held
+
+    def _end_body(self, held: str, cut: bool, told: bool) -> bool:
+        """End the last message, whose header was `cut` or not; return whether it counts as cut."""
+        message = self._message
+        if message.kind == SHOWN:
+            if held:
+                self.text(held)
+            self._answered = self._answered or (message.answers and not self._fresh)
+            return cut and (self._fresh or not told)
+        text = self._arguments.text
+        if message.kind == UNDECLARED and cut:
+            return True  # a name that was cut
+        if message.kind == CALLED and is_cut(text) and not (told and (text.strip() or not cut)):
+            self._drop(message, text + held, "cut off")
+            return True
+        self._end_message(END)
+        return cut and message.kind != CALLED
 
     def _show(self, run: str) -> None:
         event = self._message.event
@@ -158,6 +186,36 @@ class Messages:
             self._fresh = False
             self.plain = event
         self.out.append(event(run))
+
+    def _mark_body(self, marker: str, behind_begun: bool) -> None:
+        if self._in_call() and self._resumed < MAX_RESUMED and self._arguments.takes(marker, behind_begun):
+            return
+        if marker in (MESSAGE, CONSTRAIN):
+            self.note("harmony.marker", marker)
+            if behind_begun:
+                self.text(" ")  # or what is left on both sides of the marker would read as one
+        elif self._in_call() and self._resume(True):
+            self.mark(marker, behind_begun)
+        else:
+            self._end_message(marker)
+
+    def _in_call(self) -> bool:
+        return self.state == BODY and self._message.kind in (CALLED, UNDECLARED)
+
+    def _resume(self, ended: bool) -> bool:
+        """End a call at the marker inside a string at which it broke off, and read what followed; False if there is none."""
+        place = self._arguments.broken_at(ended)
+        if place is None:
+            return False
+        self._resumed += 1
+        (marker, _), *rest = self._arguments.cut_at(place)
+        self._end_message(marker)
+        for part, behind_begun in rest:
+            if behind_begun is None:
+                self.text(part)
+            else:
+                self.mark(part, behind_begun)
+        return True
 
     def _mark_header(self, marker: str) -> None:
         if marker == MESSAGE:
@@ -226,7 +284,7 @@ class Messages:
 
     def _open(self, header: Header, raw: str) -> None:
         self.state, self.plain, self._whole = BODY, None, False
-        self._body, self._fresh = [], True
+        self._arguments, self._fresh = Arguments(), True
         self._message = self._route(header, f"{START}{raw}" if self._started else raw)
 
     def _route(self, header: Header, raw: str) -> Message:
@@ -257,13 +315,14 @@ class Messages:
         if message.kind == CALLED:
             self._answered = self._whole = True
             self._calls += 1
-            text = "".join(self._body)
+            text = self._arguments.text
             self.out.append(self._tools.call(message.name, text, message.raw + text))
         elif message.kind == UNDECLARED:
-            self._drop(message, "".join(self._body), "not declared")
+            self._undeclared = message.name
+            self._drop(message, self._arguments.text, "not declared")
         elif message.answers and not self._fresh:
             self._answered = True
-        self.plain, self._body, self._junk, self._size = None, [], [], 0
+        self.plain, self._junk, self._size = None, [], 0
         self.state = DONE if marker == RETURN and message.answers and self._answered else BETWEEN
         if marker in (START, CHANNEL):
             self.begin_header(marker == START)

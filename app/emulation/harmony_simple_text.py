@@ -1,9 +1,11 @@
 """The simplified dialect's answer in pieces -> text, calls, the end; `harmony_simple` writes the prompt to it.
 
 A call is `<|tool_call|>name({json})<|end_tool_call|>`. Its marks are plain text to the model, so inside a string of the
-arguments they may be meant. A call leaves when its object ends; one that is no sound JSON waits for its mark.
+arguments they are text, as long as the string may still end. A call leaves when its object ends; one that is no sound JSON
+waits for its mark.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,8 +13,9 @@ import orjson
 
 from app.emulation import loose_json
 from app.emulation.events import Call, End, Event, Text
-from app.emulation.harmony_calls import HarmonyTools, is_cut
+from app.emulation.harmony_calls import REPAIRED, HarmonyTools, is_cut
 from app.emulation.harmony_guard import HARMONY, SIMPLE
+from app.emulation.harmony_json import is_object
 from app.emulation.json_end import JsonEnd
 from app.emulation.marks import Marks
 from app.utils.json_text import dump
@@ -24,11 +27,14 @@ MARKS = Marks(f"<|{name}|>" for name in dict.fromkeys(SIMPLE + HARMONY) if name.
 SAYING, NAMING, READING, LOOSE, CLOSING, DONE = range(6)
 MAX_NAME = 200
 MAX_RESUMED = 8
-REPAIRED, CLOSED = "JSON repaired", "closed"
+CLOSED = "closed"
+_CLOSED_CALL = re.compile(rf"\)\s*{re.escape(END_CALL)}")
 
 
 class SimpleReader:
     """Reads one answer; the interface is HarmonyReader's. Calls of tools that were not declared stay text."""
+
+    unanswered = ""
 
     def __init__(self, declared: Mapping[str, str], *, tools: Sequence[Mapping[str, Any]] = ()) -> None:
         self.dropped: list[Call] = []
@@ -42,7 +48,6 @@ class SimpleReader:
         self._name = ""
         self._body: list[str] = []
         self._scan = JsonEnd()
-        self._last = ""  # of the body, not blank
         self._calls = 0
 
     def feed(self, text: str) -> list[Event]:
@@ -67,19 +72,25 @@ class SimpleReader:
         return taken
 
     def end(self, finish: str | None = None) -> list[Event]:
-        """Return what was held back, then `End`: "length" when a call was cut, or when the upstream says so."""
+        """Return what was held back, then `End`: "length" when a call was cut, or when the upstream says so.
+
+        A call that is open was cut, unless `finish` says that the model was done: then it is broken, and passed on.
+        """
+        told = finish not in (None, "length")
         cut = False
         events: list[Event] = []
         for _ in range(MAX_RESUMED):
-            rest = self._cut_at_mark()
+            rest = self._cut_at_mark(told, finish)
             if rest is None:
                 break
             events += self.feed(rest)
         held, self._held = self._held, ""
         if self._state == SAYING and held:
             self._say(held)
-        elif self._state in (NAMING, READING, LOOSE):
-            cut = not self._finish_call(finish == "stop", marked=False)
+        if self._state == READING and self._scan.quoted:
+            self._body.append(held)
+        if self._state in (NAMING, READING, LOOSE):
+            cut = not self._finish_call(told, marked=False) and not (told and self._calls)
         if cut or (finish == "length" and not self._whole and self._state != DONE):
             ended = "length"
         elif self._calls:
@@ -90,15 +101,22 @@ class SimpleReader:
         taken, self._out = self._out, []
         return [*events, *taken, End(ended)]
 
-    def _cut_at_mark(self) -> str | None:
-        """A string that never ended has swallowed the call's mark: end the call there, return what follows."""
+    def _cut_at_mark(self, told: bool, finish: str | None) -> str | None:
+        """A string that never ended has swallowed the call's mark: end the call there, return what follows.
+
+        Of an answer that was cut off, nothing is known of the marks in its last string, unless it ends with one.
+        """
         if self._state != READING or not self._scan.quoted:
             return None
-        head, mark, rest = "".join(self._body).partition(END_CALL)
-        if not mark:
+        text = "".join(self._body)
+        if not told and (finish is not None or self._held or not text.rstrip().endswith(END_CALL)):
             return None
-        rest, self._held = rest + self._held, ""
-        self._body = [head]
+        closed = _CLOSED_CALL.search(text)
+        at = closed.end() - len(END_CALL) if closed else text.find(END_CALL)
+        if at < 0:
+            return None
+        rest, self._held = text[at + len(END_CALL) :] + self._held, ""
+        self._body = [text[:at]]
         self._finish_call(True)
         self._mark_text(END_CALL)
         return rest
@@ -138,7 +156,7 @@ class SimpleReader:
             return end
         declared = self._tools.find(self._name) is not None
         if stop < end and (declared or (text[stop] == "{" and not self._name.strip())):
-            self._state, self._body, self._scan, self._last = READING, [], JsonEnd(), ""
+            self._state, self._body, self._scan = READING, [], JsonEnd()
             return stop + (text[stop] == "(")
         self._state = SAYING
         self.repairs.setdefault("harmony.undeclared", self._name[:MAX_NAME])
@@ -156,7 +174,6 @@ class SimpleReader:
         stop = self._scan.feed(run)
         run = run if stop < 0 else run[:stop]
         self._body.append(run)
-        self._last = run.rstrip()[-1:] or self._last
         if stop >= 0:
             self._finish_sound("".join(self._body))
         return at + len(run)
@@ -171,8 +188,9 @@ class SimpleReader:
         return end - len(run) + (run[0] == ")")
 
     def _mark(self, mark: str) -> None:
-        if self._state == READING and self._scan.quoted and not (mark == END_CALL and self._last == ")"):
+        if self._state == READING and self._scan.quoted:
             self._body.append(mark)
+            self._scan.feed(mark)
             return
         if self._state in (NAMING, READING, LOOSE):
             self._finish_call(True)
@@ -194,7 +212,7 @@ class SimpleReader:
     def _finish_sound(self, text: str) -> None:
         """Let a call out whose object is sound JSON; one that is not waits for its mark."""
         self._state = LOOSE
-        if not self._is_json(text):
+        if not loose_json.is_sound(text):
             return
         self._state = CLOSING
         if self._name.strip():
@@ -228,28 +246,29 @@ class SimpleReader:
         if is_open and not whole:
             return self._drop(text)
         if not self._name.strip():
-            loose = _read_loosely(text)
-            return self._call_inside(None if loose.cut else loose.value, text, (REPAIRED,))
-        if text[0] == "(" and (not inner.strip() or self._is_json(inner)):
+            return self._finish_inside(text)
+        if text[0] == "(" and (not inner.strip() or loose_json.is_sound(inner)):
             return self._call(self._name, inner)
         found = _read_loosely(text)
         if found.cut and text[0] == "{":  # the bracket of the call stands in the place of the object's
             found = _read_loosely(text.rstrip().removesuffix(")"))
-        if found.cut and not marked:
+        if found.cut and not marked and not whole:
             return self._drop(text)
         if not found.value or found.cut or END_CALL in text or CALL in text:  # two calls cannot be told apart
-            return self._call(self._name, inner)
+            bare = inner.rstrip().removesuffix(")")
+            return self._call(self._name, bare if is_object(bare) else inner)
         self._call(self._name, dump(found.value).decode(), (REPAIRED, CLOSED) if is_open else (REPAIRED,))
         if not marked and text[0] == "{" and not is_open:
             self._say(text[JsonEnd().feed(text) :].lstrip().removeprefix(")"))
         return True
 
-    def _is_json(self, text: str) -> bool:
-        try:
-            orjson.loads(text)
-        except ValueError:
-            return False
-        return True
+    def _finish_inside(self, text: str) -> bool:
+        """End an object that should hold a call; one that is cut and names a tool is a broken call."""
+        loose = _read_loosely(text)
+        name = loose.value.get("name") if loose.cut and isinstance(loose.value, dict) else None
+        if isinstance(name, str) and self._tools.find(name) is not None:
+            return self._call(name, text)
+        return self._call_inside(None if loose.cut else loose.value, text, (REPAIRED,))
 
     def _call(self, name: str, arguments: str, notes: tuple[str, ...] = ()) -> bool:
         own = self._tools.find(name) or name.strip()

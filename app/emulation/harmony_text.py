@@ -2,7 +2,8 @@
 
 The official parser raises on a wrong header, on junk between messages and on anything after `<|return|>`, and servers
 then lose an answer that was already there (vLLM #50690, #51977). This one never raises and loses no text of a message.
-It works on text, for a server's tokens are not seen: a marker is a token wherever it stands.
+It works on text, for a server's tokens are not seen: a marker is a token wherever it stands, but inside the strings of a
+call's arguments.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,11 @@ class HarmonyReader:
     def dropped(self) -> list[Call]:
         """Calls that were not passed on: of tools that nobody declared, and those that were cut off."""
         return self._messages.dropped
+
+    @property
+    def unanswered(self) -> str:
+        """The tool that nobody declared and that was called last, where neither answer nor another call came; else ""."""
+        return self._messages.unanswered
 
     @property
     def repairs(self) -> dict[str, str]:
@@ -94,6 +100,10 @@ class HarmonyReader:
                 self._messages.text(opening)
             else:
                 self._begin_text(opening)
+        elif self._stripped is not None and self._stripped.in_string:  # what spells a token is not left out
+            self._replay(self._stripped.feed(marker))
+            self._begun = False
+            return
         elif self._stripped is not None:  # a marker after all: nothing was left out
             self._replay(self._stripped.end())
             self._stripped = None

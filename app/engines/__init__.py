@@ -11,7 +11,7 @@ from app.call import UpstreamCall
 from app.errors import ConfigError
 from app.utils.model_resolver import Target
 
-MODULES = {"litellm": "litellm_sdk"} | {name: name for name in ("relay", "mock", "chatjimmy", "harmony", "gguf")}
+MODULES = {"litellm": "litellm_sdk"} | {name: name for name in ("relay", "mock", "chatjimmy", "harmony", "gguf", "replay")}
 
 
 class Engine(Protocol):

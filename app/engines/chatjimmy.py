@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from app.call import UpstreamCall
-from app.engines import network
+from app.engines import network, wire
 from app.engines.chatjimmy_answer import begin_answer
 from app.engines.wire import Exchange
 from app.errors import ConfigError, InvalidRequest
@@ -97,7 +97,7 @@ def send(body: Mapping[str, Any], target: Target, call: UpstreamCall) -> Exchang
     """Send a request. Raises InvalidRequest, ConfigError, and what an Exchange raises."""
     url = endpoint(target)
     headers = request_headers(target) | network.proxy_headers(network.route(url)[0])
-    return Exchange("POST", url, headers, dump(wire_body(body, target)), call)
+    return wire.send("POST", url, headers, dump(wire_body(body, target)), call)
 
 
 def endpoint(target: Target) -> str:

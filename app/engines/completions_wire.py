@@ -1,4 +1,8 @@
-"""Reads text completions (`choices[].text`) as chat chunks, one text reader for each choice; knows no HTTP, no prompt."""
+"""Reads text completions (`choices[].text`) as chat chunks, one text reader for each choice; knows no HTTP, no prompt.
+
+An answer that leaves the client with nothing to go on from is told as broken, by a finish reason or in words: agents take
+a turn without calls for the last one, and end in silence.
+"""
 
 import os
 import time
@@ -9,11 +13,20 @@ from app.emulation.events import Call, End, Event, Reasoning, Text
 from app.quirks.finish import ENDED, FULL, kind_of
 
 CUT = "length"  # what a text reader is told of an end that was none
+# How others say that a turn's calls are not to be used (see quirks/finish.py): it is asked again, or that is said.
+BROKEN, UNDECLARED = "malformed_function_call", "unexpected_tool_call"
+WORDS_UNDECLARED = "[gateway: the model called the tool `{}`, which was not offered]"
+MAX_NAME = 64
 
 
 class TextReader(Protocol):
-    """Turns a model's text, fed in pieces, into events. Tells what it left out, and what it tolerated."""
+    """Turns a model's text, fed in pieces, into events. Tells what it left out, and what it tolerated.
 
+    `unanswered` is the tool that the model called last, where nobody declared it and nothing else answers; else "".
+    """
+
+    @property
+    def unanswered(self) -> str: ...
     @property
     def dropped(self) -> Sequence[Call]: ...
     @property
@@ -25,11 +38,12 @@ class TextReader(Protocol):
 class Choice:
     """What is known of one choice of an answer. `said` is how its text says it ended, `finish` what the server says."""
 
-    __slots__ = ("calls", "finish", "index", "reader", "said")
+    __slots__ = ("calls", "finish", "index", "reader", "said", "spoke")
 
     def __init__(self, index: int, reader: TextReader) -> None:
         self.index, self.reader = index, reader
         self.calls = 0
+        self.spoke = False
         self.said: str | None = None
         self.finish: str | None = None
 
@@ -37,11 +51,17 @@ class Choice:
 class CompletionReader:
     """Feed it the chunks of one streamed text completion, then end it; both return chat.completion.chunk dicts.
 
-    A whole text_completion counts as one chunk. What is no completion (an error) passes as it is.
+    A whole text_completion counts as one chunk. What is no completion (an error) passes as it is. `again` tells whether
+    the answer may still be asked for once more, `streamed` whether the client sees at once what it says. `notes` are the
+    repairs of calls: the call's place, its text, what was done.
     """
 
-    def __init__(self, make_reader: Callable[[], TextReader], model: str) -> None:
+    def __init__(
+        self, make_reader: Callable[[], TextReader], model: str, *, again: bool = False, streamed: bool = True
+    ) -> None:
         self._make_reader, self._model = make_reader, model
+        self._again, self._streamed = again, streamed
+        self.notes: list[tuple[str, str, str]] = []
         self._choices: dict[int, Choice] = {}
         self._head: dict[str, Any] = {}
 
@@ -82,7 +102,7 @@ class CompletionReader:
                 rest = choice.reader.end(None)
                 out += self._say(choice, [event for event in rest if not broken or isinstance(event, Text | Reasoning)])
                 if choice.said:
-                    out.append(self._chunk(choice, {}, choice.said))
+                    out += self._conclude(choice, None)
         return out
 
     def _begin(self, chunk: dict[str, Any]) -> dict[str, Any]:
@@ -113,13 +133,30 @@ class CompletionReader:
         kind = kind_of(finish)
         told = "stop" if kind == ENDED else CUT
         out = self._say(choice, choice.reader.end(told))
-        choice.finish = (choice.said or told) if kind in (ENDED, FULL) else finish
+        if kind in (ENDED, FULL):
+            return out + self._conclude(choice, told)
+        choice.finish = finish
+        return [*out, self._chunk(choice, {}, finish)]
+
+    def _conclude(self, choice: Choice, told: str | None) -> list[dict[str, Any]]:
+        """Say how a choice ended, whose server was `told` to have ended it so; None where it said nothing."""
+        choice.finish = choice.said or told or "stop"
+        name = choice.reader.unanswered
+        out = []
+        if choice.finish == CUT and told == "stop":  # the model stopped within a header, or within the name of a tool
+            choice.finish = BROKEN
+        elif name and self._again and not (self._streamed and choice.spoke):
+            choice.finish = UNDECLARED
+        elif name:
+            words = WORDS_UNDECLARED.format(name[:MAX_NAME])
+            out.append(self._chunk(choice, {"content": f"\n\n{words}" if choice.spoke else words}))
         return [*out, self._chunk(choice, {}, choice.finish)]
 
     def _say(self, choice: Choice, events: Iterable[Event]) -> list[dict[str, Any]]:
         out = []
         for event in events:
             if isinstance(event, Text):
+                choice.spoke = True
                 out.append(self._chunk(choice, {"content": event.text}))
             elif isinstance(event, Reasoning):
                 out.append(self._chunk(choice, {"reasoning_content": event.text}))
@@ -131,6 +168,8 @@ class CompletionReader:
 
     def _call(self, choice: Choice, call: Call) -> dict[str, Any]:
         function = {"name": call.name, "arguments": call.arguments}
+        place = f"choices[{choice.index}].tool_calls[{choice.calls}]"
+        self.notes += [(place, call.raw, note) for note in call.notes]
         made = {"index": choice.calls, "id": "call_" + os.urandom(12).hex(), "type": "function", "function": function}
         choice.calls += 1
         return made

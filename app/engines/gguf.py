@@ -15,6 +15,7 @@ from app.engines import openai_wire, relay
 from app.errors import ConfigError
 from app.local_models.errors import ModelLoading
 from app.local_models.keeper_client import KeeperClient, Loaded, client_for
+from app.measures import UPSTREAM
 from app.utils.assemble import assemble
 from app.utils.model_resolver import Target
 
@@ -40,6 +41,7 @@ def stream(body: dict[str, Any], target: Target, call: UpstreamCall) -> Iterator
         raise ConfigError(f"The model `{target.requested}` is no local model: engine `gguf` serves what is discovered.")
     with ExitStack() as stack:
         for loaded in _lease(order, call, stack):
+            call.trace.measures.lap(UPSTREAM)
             if loaded is None:
                 yield []
                 continue

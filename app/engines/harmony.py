@@ -6,15 +6,15 @@ over the request's fields; null leaves one out).
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from app.call import UpstreamCall
-from app.engines import network, openai_wire, relay
-from app.engines.completions_wire import CompletionReader, TextReader, completion_of
+from app.engines import network, openai_wire, relay, wire
+from app.engines.completions_wire import CompletionReader, completion_of
 from app.engines.harmony_request import HINTS, endpoint, request_of
-from app.engines.wire import Exchange
 from app.errors import UpstreamError, UpstreamTruncated
 from app.utils.json_text import dump
 from app.utils.model_resolver import Target
@@ -42,11 +42,15 @@ def stream(body: dict[str, Any], target: Target, call: UpstreamCall) -> Iterator
     """Yield the answer as chat.completion.chunk dicts, one list per read."""
     url = endpoint(target)
     fields, make_reader = request_of(body, target)
+    asked_again = "unusable" in call.trace.measures.retries  # see turn.py: each reason serves once
+    make = partial(
+        CompletionReader, make_reader, target.model, again=not asked_again, streamed=bool(body.get("stream"))
+    )
     left_out = _refused.get(url, frozenset())
     while True:
         sent = {name: value for name, value in fields.items() if name not in left_out}
         try:
-            for batch in _ask(url, sent, make_reader, target, call):
+            for batch in _ask(url, sent, make(), target, call):
                 if batch and left_out:
                     _refused[url] = left_out
                 yield batch
@@ -61,13 +65,12 @@ def stream(body: dict[str, Any], target: Target, call: UpstreamCall) -> Iterator
 
 
 def _ask(
-    url: str, fields: dict[str, Any], make_reader: Callable[[], TextReader], target: Target, call: UpstreamCall
+    url: str, fields: dict[str, Any], reader: CompletionReader, target: Target, call: UpstreamCall
 ) -> Iterator[list[Any]]:
     """Send one request and yield what its answer says."""
     call.trace.note("upstream_request", fields)
     headers = relay.request_headers(target, call) | network.proxy_headers(network.route(url)[0])
-    reader = CompletionReader(make_reader, target.model)
-    with Exchange("POST", url, headers, dump(fields), call) as exchange:
+    with wire.send("POST", url, headers, dump(fields), call) as exchange:
         try:
             for batch in openai_wire.read_chunks(exchange, call):
                 yield [made for chunk in batch for made in reader.take(chunk)]
@@ -78,11 +81,18 @@ def _ask(
     call.saw_done = call.saw_done or reader.finished  # transformers ends without [DONE]
     if rest := reader.end(broken=not call.saw_done):
         yield rest
+    _tell(reader, call)
+
+
+def _tell(reader: CompletionReader, call: UpstreamCall) -> None:
+    """Note what was tolerated in the text, and what was repaired in its calls."""
     if odd := reader.tolerated:
         call.trace.note("harmony", odd)
         for rule, seen in odd.items():
             if rule != "dropped":
                 call.note(rule, "text", seen[0], "tolerated")
+    for place, raw, note in reader.notes:
+        call.note("emulation.arguments", place, raw, note)
 
 
 def refused_hints(error: UpstreamError, sent: Mapping[str, Any]) -> frozenset[str]:

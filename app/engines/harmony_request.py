@@ -5,12 +5,13 @@ How servers treat the fields, read in their sources (vLLM 0.26, llama-server of 
 - llama-server hides them unless started with `--special` or told `preserved_tokens`. Both pass over unknown fields.
 - transformers always hides them, and refuses unknown fields with 422.
 - All stop on <|return|> and <|call|> by the model's own settings, and cut them off the text.
-A stop sequence of the client is found by the server in the raw text, so in reasoning and in calls too.
+A stop sequence is found by the server in the raw text, so in reasoning and in calls too. Harmony's own ends are therefore
+named by their tokens alone: as texts they would cut each file in which they stand.
 """
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from app.emulation import harmony_render, harmony_simple
 from app.emulation.harmony_names import Names
@@ -24,6 +25,7 @@ MARKERS = ("<|start|>", "<|end|>", "<|message|>", "<|channel|>", "<|constrain|>"
 COPIED = tuple(
     """temperature top_p seed presence_penalty frequency_penalty logit_bias user top_k min_p repetition_penalty""".split()
 )
+ENDS = (200002, 200012)  # the tokens <|return|> and <|call|>
 MOST_TOKENS = 4096  # where neither the request nor the map names a limit
 # What makes servers send the control tokens and the usage. A server that refuses one of these gets it no more.
 HINTS: Mapping[str, Any] = {
@@ -31,17 +33,28 @@ HINTS: Mapping[str, Any] = {
     "spaces_between_special_tokens": False,
     "add_special_tokens": False,  # no second beginning before the prompt's own
     "preserved_tokens": list(MARKERS),
+    "stop_token_ids": list(ENDS),
     "stream_options": {"include_usage": True},
 }
 
 
+class MakeReader(Protocol):
+    """Makes the reader of one choice; `declared` maps the names that were sent to the client's, `tools` is OpenAI's list."""
+
+    def __call__(self, declared: Mapping[str, str], *, tools: Sequence[Mapping[str, Any]]) -> TextReader: ...
+
+
 class Dialect(NamedTuple):
-    """How a prompt is written and its completion is read. `prefill` begins the one call that must be made, else ""."""
+    """How a prompt is written and its completion is read. `prefill` begins the one call that must be made, else "".
+
+    `stops` are texts that end an answer, `hints` what is asked of servers besides.
+    """
 
     render: Callable[[Mapping[str, Any], str, Names], str]
     prefill: Callable[[Mapping[str, Any], Names], str]
-    reader: Callable[[Mapping[str, str]], TextReader]
+    reader: MakeReader
     stops: tuple[str, ...]
+    hints: Mapping[str, Any]
 
 
 DIALECTS: Mapping[str, Dialect] = {
@@ -49,13 +62,15 @@ DIALECTS: Mapping[str, Dialect] = {
         lambda body, date, names: harmony_render.render(body, date=date, names=names),
         harmony_render.prefill,
         HarmonyReader,
-        ("<|return|>", "<|call|>"),
+        (),
+        HINTS,
     ),
     "simple": Dialect(
         lambda body, date, names: harmony_simple.render(body, names=names),
         harmony_simple.prefill,
         SimpleReader,
         ("<|end|>", "<|return|>"),
+        {name: value for name, value in HINTS.items() if name != "stop_token_ids"},  # any model may speak it
     ),
 }
 
@@ -91,11 +106,13 @@ def request_of(body: Mapping[str, Any], target: Target) -> tuple[dict[str, Any],
     fields |= {name: body[name] for name in COPIED if body.get(name) is not None}
     if isinstance(body.get("n"), int) and body["n"] > 1:
         fields["n"] = body["n"]
-    fields["stop"] = list(dict.fromkeys([*_texts(body.get("stop")), *dialect.stops]))
-    whole = {**fields, **HINTS, **own}
+    fields["stop"] = list(dict.fromkeys([*_texts(body.get("stop")), *dialect.stops])) or None
+    whole = {**fields, **dialect.hints, **own}
+    given = body.get("tools")
+    tools = [tool for tool in given if isinstance(tool, Mapping)] if isinstance(given, list) else []
 
     def make_reader() -> TextReader:
-        reader = dialect.reader(names.back)
+        reader = dialect.reader(names.back, tools=tools)
         reader.feed(begun)
         return reader
 

@@ -15,6 +15,7 @@ from app.call import UpstreamCall
 from app.engines import openai_wire, relay
 from app.engines.litellm_transport import NO_KEY, Tap, WireTransport, using
 from app.errors import ClientGone, GatewayError, UpstreamError, UpstreamTimeout, log
+from app.utils.json_text import dump
 from app.utils.model_resolver import Target
 
 # Fields that LiteLLM knows by name and translates; all others go through `extra_body` as they are.
@@ -212,7 +213,7 @@ def _translate_stream(arguments: dict[str, Any], call: UpstreamCall, tap: Tap) -
         if _has_ended(wrapper) is False:  # at the end of any stream, a cut one too, the wrapper invents a "stop"
             for choice in dumped.get("choices") or ():
                 choice.pop("finish_reason", None)
-        call.trace.note("upstream_chunk", dumped)
+        call.trace.raw([dump(dumped)])
         yield [dumped]
     call.saw_done = _has_ended(wrapper) is not False
 

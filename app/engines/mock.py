@@ -29,6 +29,7 @@ from app.errors import (
     UpstreamTruncated,
     error_body,
 )
+from app.measures import ENGINE, UPSTREAM
 
 if TYPE_CHECKING:
     from app.utils.model_resolver import Target
@@ -89,10 +90,14 @@ def wait(seconds: float, limit: float, call: UpstreamCall) -> Iterator[Batch]:
 
     Raises ClientGone as soon as the call is cancelled, UpstreamTimeout at the limit.
     """
-    end = time.monotonic() + min(seconds, limit)
+    end, lap = time.monotonic() + min(seconds, limit), call.trace.measures.lap
     while True:
         left = end - time.monotonic() if seconds else 0
-        if call.cancel.wait(max(0, min(left, call.keep_alive or left))) if left > 0 else call.cancel.cancelled:
+        if left > 0:
+            lap(ENGINE)
+            call.cancel.wait(min(left, call.keep_alive or left))
+            lap(UPSTREAM)
+        if call.cancel.cancelled:
             raise ClientGone("The client went away.")
         if left <= 0 or end - time.monotonic() <= 0:
             break

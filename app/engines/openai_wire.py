@@ -19,7 +19,7 @@ WHOLE_STARTS = (b"{", b"[", b"<")
 
 def read_answer(exchange: Exchange, call: UpstreamCall) -> dict[str, Any]:
     """Return the answer's JSON object, or `{"chunks": [...]}` where the upstream streamed although it was not asked to."""
-    check_status(exchange)
+    check_status(exchange, call)
     raw = exchange.read_all().removeprefix(sse.MARK)
     call.trace.note("upstream_response", raw)
     if raw.lstrip()[:5] in (b"data:", b"event") or raw.startswith(b":"):
@@ -43,7 +43,7 @@ def read_chunks(exchange: Exchange, call: UpstreamCall) -> Iterator[list[Any]]:
     call.saw_done = False
     for _ in exchange.ticks(call.keep_alive):
         yield []
-    check_status(exchange)
+    check_status(exchange, call)
     decoder, first, events = sse.Decoder(), b"", 0
     batches = exchange.batches(call.keep_alive)
     for data in batches:
@@ -70,14 +70,19 @@ def read_chunks(exchange: Exchange, call: UpstreamCall) -> Iterator[list[Any]]:
     if not (events or batch) and decoder.stray.lstrip()[:1] not in (b"", *WHOLE_STARTS):
         raise unreadable(exchange, decoder.stray)  # a sentence in place of events
     if stray := _read_stray(decoder.stray, exchange, call):
+        call.trace.raw([decoder.stray])
         yield stray
 
 
-def check_status(exchange: Exchange) -> None:
-    """Raise UpstreamError unless the upstream said 2xx."""
+def check_status(exchange: Exchange, call: UpstreamCall | None = None) -> None:
+    """Raise UpstreamError unless the upstream said 2xx; what it said is noted, as a refusal may be mended and forgotten."""
     response = exchange.open()
     if not 200 <= response.status < 300:
-        raise refusal(response.status, dict(response.headers.items()), exchange.read_all(ERROR_LIMIT))
+        headers, body = dict(response.headers.items()), exchange.read_all(ERROR_LIMIT)
+        if call is not None:
+            said = {"status": response.status, "headers": headers, "body": body.decode("utf-8", "replace")}
+            call.trace.note("upstream_response", said)
+        raise refusal(response.status, headers, body)
 
 
 def refusal(status: int, headers: dict[str, str], body: bytes) -> UpstreamError:

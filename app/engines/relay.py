@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.call import UpstreamCall
-from app.engines import network, openai_wire
+from app.engines import network, openai_wire, wire
 from app.engines.wire import Exchange
 from app.errors import ConfigError
 from app.utils.json_text import dump
@@ -30,7 +30,7 @@ def send(body: dict[str, Any], target: Target, call: UpstreamCall, path: str = "
     """Send `body` to the target's endpoint."""
     url = endpoint(target, path)
     headers = request_headers(target, call) | network.proxy_headers(network.route(url)[0])
-    return Exchange("POST", url, headers, dump(body), call)
+    return wire.send("POST", url, headers, dump(body), call)
 
 
 def endpoint(target: Target, path: str) -> str:

@@ -22,6 +22,7 @@ from app.call import UpstreamCall
 from app.engines import network
 from app.engines.http_body import BodyDecoder
 from app.errors import ClientGone, ConfigError, UpstreamError, UpstreamTimeout, UpstreamTruncated, UpstreamUnreachable
+from app.measures import ENGINE, UPSTREAM
 
 READ_SIZE = 65_536
 WHOLE_LIMIT = 512 * 1024 * 1024
@@ -44,7 +45,7 @@ class Exchange:
     def __init__(self, method: str, url: str, headers: Mapping[str, str], body: bytes, call: UpstreamCall) -> None:
         """Connect (or take a kept connection) and send the request; the answer is not waited for."""
         self.response: http.client.HTTPResponse | None = None
-        self._call, self._method = call, method
+        self._call, self._method, self._lap = call, method, call.trace.measures.lap
         self._route, target = network.route(url)
         self._request = encode_request(method, target, self._route, headers, body)
         self._sent = time.monotonic()
@@ -55,9 +56,11 @@ class Exchange:
         self._socket: socket.socket | None = None
         self._forget = call.cancel.on_cancel(self._abort)
         self._connection, self._reused = _take(self._route), True
+        self._lap(ENGINE)
         try:
             if self._connection is None or not self._send():
                 self._renew()
+            self._lap(UPSTREAM)
         except BaseException as error:
             self.close()
             raise self._explain(error) from error
@@ -155,8 +158,10 @@ class Exchange:
 
     def _read_head(self, sock: socket.socket) -> None:
         response = http.client.HTTPResponse(sock, method=self._method)
+        self._lap(ENGINE)
         try:
             response.begin()
+            self._lap(UPSTREAM)
         except BaseException:
             response.close()
             raise
@@ -182,7 +187,9 @@ class Exchange:
         limit = self._call.timeouts.idle if self._got_byte else self._call.timeouts.first_byte
         since = self._last if self._got_byte else self._sent
         left = since + limit - time.monotonic()
+        self._lap(ENGINE)
         ready = self._poll(min(tick, left) if tick else left)
+        self._lap(UPSTREAM)
         if self._call.cancel.cancelled:
             raise ClientGone("The client went away.")
         if not ready and time.monotonic() - since >= limit:
@@ -248,6 +255,12 @@ class Exchange:
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
             except OSError:
                 pass  # already gone
+
+
+def send(method: str, url: str, headers: Mapping[str, str], body: bytes, call: UpstreamCall) -> Exchange:
+    """Send one request and return its exchange: over the network, or with what `call.wire` puts in its place."""
+    exchange: Exchange = (call.wire or Exchange)(method, url, headers, body, call)
+    return exchange
 
 
 def encode_request(method: str, target: str, where: network.Route, headers: Mapping[str, str], body: bytes) -> bytes:

@@ -47,15 +47,20 @@ def local_target(name: str, settings: "Settings") -> Target | None:
 
     `local/NAME` is the same model. Raises ModelLoadFailed for a file that is known to be damaged.
     """
-    if not settings.local_models:
-        return None
-    known = catalog(settings)
-    model = known.find(name) or (known.find(name.removeprefix(f"{PROVIDER}/")) if name.startswith(PROVIDER) else None)
+    model = find_local(name, settings)
     if model is None:
         return None
     if model.problem:
         raise ModelLoadFailed(f"The model `{model.name}` cannot be loaded: {model.problem}.")
     return target_of(name, model, settings)
+
+
+def find_local(name: str, settings: "Settings") -> LocalModel | None:
+    """Return the model of that name on this machine, `local/NAME` too, damaged or not; None where there is none."""
+    if not settings.local_models:
+        return None
+    known = catalog(settings)
+    return known.find(name) or (known.find(name.removeprefix(f"{PROVIDER}/")) if name.startswith(PROVIDER) else None)
 
 
 def target_of(requested: str, model: LocalModel, settings: "Settings") -> Target:

@@ -89,19 +89,20 @@ def repair_stream(
     batches: Iterable[list[Any]], body: Mapping[str, Any], target: AnswerTarget, report: Report, call: Ended, *,
     modes: Mapping[str, str] | None = None, last_attempt: bool = False, hold: bool = True,
     on_truncated: str = "error", on_signature: OnSignature | None = None, include_usage: bool | None = None,
-    whole_calls: bool = False,
+    whole_calls: bool = False, on_usage: Callable[[dict], object] | None = None,
 ) -> Iterator[list[dict[str, Any]]]:
     """Yield one list of repaired chunks for each batch of chunks, and the end of the answer as the last.
 
     An empty list means that nothing leaves yet. `hold=False` lets a call leave as soon as it is whole and the next one
     begins; `whole_calls` says that each comes in one piece and may leave at once. `on_truncated` says how a cut stream
-    ends: error, length or stop. `include_usage` says whether the client asked for usage, where `body` does not tell.
+    ends: error, length or stop. `include_usage` says whether the client asked for usage, where `body` does not tell;
+    if not, `on_usage` is told what the upstream counted.
     Else as `repair`.
     Raises TurnUnusable only while nothing but reasoning was yielded; UpstreamTruncated, UpstreamError at any time.
     """
     conduct = _conduct(
         target, last_attempt=last_attempt, on_signature=on_signature, hold=hold, on_truncated=on_truncated,
-        include_usage=include_usage, whole_calls=whole_calls,
+        include_usage=include_usage, whole_calls=whole_calls, on_usage=on_usage,
     )  # fmt: skip
     machine = StreamRepair(body, report.renames, Ledger(report, modes), conduct)
     lost = False
@@ -119,16 +120,20 @@ def repair_stream(
 
 def _feed(batches: Iterable[list[Any]], machine: StreamRepair) -> Iterator[list[dict[str, Any]]]:
     """Yield what leaves of each batch."""
+    begun = False  # something left before, if only reasoning
     for batch in _with_refusals(batches):
         repaired: list[dict[str, Any]] = []
         try:
             for chunk in batch:
                 repaired += machine.feed(chunk)
         except UpstreamError:
-            if machine.sent and repaired:
-                yield repaired  # what stood before the error in the same read
+            # What stood before the error in the same read. Text may still be asked for again, so only thoughts go on.
+            left = repaired if machine.sent else [c for c in repaired if not openai_stream.says_something([c])]
+            if begun and left:
+                yield left
             raise
         machine.sent = machine.sent or openai_stream.says_something(repaired)
+        begun = begun or bool(repaired)
         yield repaired
 
 

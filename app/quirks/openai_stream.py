@@ -174,7 +174,7 @@ def raw_finish(choice: dict) -> tuple[str | None, str | None]:
 def says_something(chunks: list[dict]) -> bool:
     """Tell whether chunks of ours hold more than a role and reasoning: until then a turn can be asked again.
 
-    A second attempt's reasoning follows the first one's; text and calls could not be taken back.
+    Text and calls could not be taken back.
     """
     for chunk in chunks:
         for choice in chunk["choices"]:
@@ -184,6 +184,18 @@ def says_something(chunks: list[dict]) -> bool:
                 if value and name != "role" and name != "reasoning_content":
                     return True
     return False
+
+
+def without_reasoning(chunks: list[dict]) -> list[dict]:
+    """Take the reasoning out of chunks of ours, and the chunks that held nothing else."""
+    for chunk in chunks:
+        for choice in chunk["choices"]:
+            choice["delta"].pop("reasoning_content", None)
+    return [
+        chunk
+        for chunk in chunks
+        if not chunk["choices"] or any(choice["delta"] or choice["finish_reason"] for choice in chunk["choices"])
+    ]
 
 
 RULES = (

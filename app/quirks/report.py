@@ -1,9 +1,17 @@
 """What was repaired in one request: knows rules, places and counts; knows neither the log nor HTTP headers' names."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, Protocol
 
 MAX_ENTRIES = 100
+
+Moment = Callable[[], tuple[float, int]]  # seconds since the request began, events that the upstream has sent
+
+
+def no_moment() -> tuple[float, int]:
+    """Return what is known where nobody measures."""
+    return 0.0, 0
 
 
 class Note(Protocol):
@@ -13,13 +21,18 @@ class Note(Protocol):
 
 
 class Entry(NamedTuple):
-    """One repair: `before` and `after` are references, formatted only when somebody reads them."""
+    """One repair: `before` and `after` are references, formatted only when somebody reads them.
+
+    `at` is in seconds since the request began, `raw` the number of the upstream's event that was read last.
+    """
 
     rule: str
     where: str
     before: object
     after: object
     mode: str
+    at: float = 0.0
+    raw: int = 0
 
 
 class Report:
@@ -29,9 +42,10 @@ class Report:
     `dropped` names parameters that were not sent, `renames` maps a tool name sent upstream to the client's own.
     """
 
-    __slots__ = ("counts", "dropped", "entries", "renames", "warnings")
+    __slots__ = ("counts", "dropped", "entries", "moment", "renames", "warnings")
 
-    def __init__(self) -> None:
+    def __init__(self, moment: Moment = no_moment) -> None:
+        self.moment = moment
         self.counts: dict[str, int] = {}
         self.warnings: dict[str, int] = {}
         self.entries: list[Entry] = []
@@ -43,11 +57,11 @@ class Report:
         counts = self.counts if mode == "fix" else self.warnings
         counts[rule_id] = counts.get(rule_id, 0) + 1
         if len(self.entries) < MAX_ENTRIES:
-            self.entries.append(Entry(rule_id, where, before, after, mode))
+            self.entries.append(Entry(rule_id, where, before, after, mode, *self.moment()))
 
     def restart(self) -> None:
         """Forget everything: the turn is asked once more, and only what was done for the last attempt is told."""
-        self.__init__()  # type: ignore[misc]
+        self.__init__(self.moment)  # type: ignore[misc]
 
     def note_for(self, rule_id: str, mode: str = "fix") -> Note:
         """Return `note` bound to one rule."""

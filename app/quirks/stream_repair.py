@@ -1,6 +1,6 @@
 """One answer, chunk by chunk: what passes at once, what is collected, what is said at the end; knows no transport."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from app.errors import UpstreamError, UpstreamTruncated
@@ -9,6 +9,7 @@ from app.quirks.errors import TurnUnusable, map_upstream_error
 from app.quirks.families import GEMINI
 from app.quirks.ledger import Ledger
 from app.quirks.openai_stream import SURROGATE
+from app.quirks.report import Report
 from app.quirks.rule import OFF
 from app.quirks.sound_calls import Finisher, OnSignature
 from app.quirks.tool_calls import Assembler
@@ -32,6 +33,7 @@ class Conduct(NamedTuple):
     whole_calls: bool = False  # each call comes in one piece and may leave at once
     include_usage: bool | None = None  # None: as the request that was sent says
     on_signature: OnSignature | None = None
+    on_usage: Callable[[dict], object] | None = None  # told what the upstream counted where the client did not ask
 
 
 class Memory:
@@ -338,6 +340,8 @@ class StreamRepair:
             options = self._body.get("stream_options")
             asked = isinstance(options, dict) and bool(options.get("include_usage"))
         if self._conduct.streamed and not asked:
+            if self._usage is not None and self._conduct.on_usage is not None:
+                self._conduct.on_usage(usage.repair_usage(self._usage, Ledger(Report())))  # no repair of what leaves
             return []
         if self._usage is None:
             characters = sum(memory.characters for memory in self._memories.values())

@@ -13,6 +13,7 @@ from app.call import UpstreamCall
 from app.config import Settings
 from app.errors import ClientGone, Draining, GatewayError, InvalidRequest, Shape, log, shape_here
 from app.local_models.targets import find_default, find_target
+from app.measures import FORMAT, READ, WRITE
 from app.quirks.report import Report
 from app.trace import Trace
 from app.turn import Turn
@@ -29,8 +30,11 @@ SSE_HEADERS = {
 }
 
 
-def read_json() -> Any:
-    """Return the JSON body, whatever the Content-Type says. Raises InvalidRequest, RequestTooLarge."""
+def read_json(optional: bool = False) -> Any:
+    """Return the JSON body, whatever the Content-Type says; an `optional` one that is empty is {}.
+
+    Raises InvalidRequest, RequestTooLarge.
+    """
     coding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if coding != "identity":
         raise InvalidRequest(
@@ -42,7 +46,10 @@ def read_json() -> Any:
         data = request.get_data(cache=False)
     except OSError:  # gunicorn's word for a broken chunked body, and for a client that stops half-way
         raise InvalidRequest("The request body could not be read.", code="invalid_http", headers=CLOSE) from None
+    g.trace.measures.lap(READ)
     if not data.strip():
+        if optional:
+            return {}
         raise InvalidRequest("The request body is empty; send a JSON object.", code="invalid_json")
     try:
         body = load(data)
@@ -80,7 +87,7 @@ def make_turn(body: Mapping[str, Any]) -> Turn:
         )
     target = find_target(name, settings, client_key() if not settings.api_keys else None)
     g.trace.note("resolved", target)
-    report = Report()
+    report = Report(g.trace.clock())
     g.trace.note("repairs", report)
     call = UpstreamCall.from_settings(settings, g.trace, g.cancel, lifecycle.instance)
     return Turn(body, target, settings, call, report, dict(request.headers), current_app.extensions.get("signatures"))
@@ -103,7 +110,9 @@ def count_at_end(report: Report, model: str) -> None:
 def json_response(answer: Mapping[str, Any], turn: Turn) -> Response:
     """Return a whole answer."""
     turn.call.trace.note("answer", answer)
-    return Response(dump(answer), mimetype="application/json", headers=report_headers(turn.report))
+    data = dump(answer)
+    turn.call.trace.measures.lap(FORMAT)
+    return Response(data, mimetype="application/json", headers=report_headers(turn.report))
 
 
 def stream_response(batches: Iterator[Chunks], encode: Callable[[Chunks], bytes], turn: Turn) -> Response:
@@ -134,7 +143,7 @@ def write_events(
     batches: Iterator[Chunks], encode: Callable[[Chunks], bytes], trace: Trace, keep_alive: float, shape: Shape
 ) -> Iterator[bytes]:
     """Yield the bytes of an event stream: chunks, comments in long silences, an error event if one comes, [DONE]."""
-    written = time.monotonic()
+    written, lap = time.monotonic(), trace.measures.lap
     try:
         for chunks in batches:
             if chunks and (data := encode(chunks)):
@@ -146,6 +155,10 @@ def write_events(
             written = time.monotonic()
             trace.emitted(data)
             yield data
+            lap(WRITE)
+    except GeneratorExit:
+        trace.measures.cancelled = True
+        raise
     except GatewayError as error:
         error = what_ended(error)
         trace.note("error", error)

@@ -11,7 +11,11 @@ PATHS = {
     "chat": "POST /v1/chat/completions",
     "completions": "POST /v1/completions",
     "models": "GET /v1/models",
+    "generate": "POST /api/generate",
+    "local_models": "GET /api/models",
+    "tools": "GET /api/tools",
     "repairs": "GET /v1/repairs",
+    "metrics": "GET /metrics",
     "health": "GET /health",
     "ready": "GET /ready",
 }

@@ -180,7 +180,8 @@ def _rewrite(payload: str, masker: Masker, hidden: dict[Path, list[str]], everyw
     except (ValueError, RecursionError):
         return masker.mask_text(payload)
     separators = (", ", ": ") if '": ' in payload else (",", ":")
-    text = json.dumps(shown, ensure_ascii=payload.isascii(), separators=separators)
+    escaped = payload.isascii() and "\\u" in payload
+    text = json.dumps(shown, ensure_ascii=escaped, separators=separators)
     return masker.mask_text(text) if masker.knows(text) else text
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from app.quirks import families
 from app.utils.model_map import is_placeholder_key
@@ -37,7 +37,21 @@ def _all(settings: "Settings") -> Iterator[str]:
     yield from _of_address(settings.gemini_api_base)
     yield from _of_address(settings.transformers_url or "")
     yield from _of_address(settings.database_url or "")
+    yield from _of_collector(settings.environ)
     yield from _within(settings.opencode.providers, "")
+
+
+def _of_collector(environ: Mapping[str, str]) -> Iterator[str]:
+    """Keys in OpenTelemetry's variables: the addresses of a collector, and `name=value,…` for the headers to it."""
+    for variable, text in environ.items():
+        if not variable.startswith("OTEL_EXPORTER_OTLP"):
+            continue
+        if variable.endswith("_HEADERS"):
+            for name, _, value in (part.partition("=") for part in text.split(",")):
+                if _SECRET_NAME.search(name):
+                    yield unquote(value).rpartition(" ")[2]
+        elif "://" in text:
+            yield from _of_address(text)
 
 
 def _within(value: Any, name: str) -> Iterator[str]:

@@ -5,13 +5,11 @@ A conversation is sent again with every turn; only what is new in it is searched
 
 import json
 import re
-from typing import Any
 
 import orjson
 
 from app.utils.masking import Masker
 
-LISTS = ("messages", "tools", "input")  # of a request: remembered item by item
 SHORT = 64  # bytes that are their own name; longer ones are named by a hash, whose seed is this process's own
 MOST_UNITS, MOST_BYTES, MOST_MASKERS = 5_000, 2_000_000, 8
 AS_TEXT = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
@@ -20,75 +18,64 @@ LONE = re.compile("[\ud800-\udfff]")
 Name = bytes | tuple[int, int]
 
 
-class Memory:
-    """What was found out about parts of values with one masker: None where a part holds no key, else its masked JSON.
+class Units:
+    """Writes parts of values with one masker, and remembers what was found out: that a part holds no key, or its masked JSON.
 
-    Bounded: when it is full, what was not asked for since it was half full is forgotten.
+    Bounded: when it is full, what was not asked for since it was half full is forgotten. Belongs to one thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, masker: Masker, most: int = MOST_UNITS) -> None:
+        self._masker, self._most = masker, most
         self._new: dict[Name, bytes | None] = {}
         self._old: dict[Name, bytes | None] = {}
         self._bytes = 0
 
-    def get(self, name: Name, otherwise: bytes) -> bytes | None:
-        known = self._new.get(name, otherwise)
-        if known is otherwise and name in self._old:
-            known = self._old[name]
-            self.put(name, known)
-        return known
+    def unit(self, value: object) -> bytes:
+        """Return JSON in UTF-8 of `value` as the masker shows it."""
+        try:
+            data = orjson.dumps(value, option=AS_TEXT)
+        except TypeError:  # see `raw`
+            return dump(self._masker.mask(value))
+        name: Name = data if len(data) <= SHORT else (hash(data), len(data))
+        known = self._new.get(name, data)
+        if known is data:
+            known = self._look_further(name, value, data)
+        return data if known is None else known
 
-    def put(self, name: Name, masked: bytes | None) -> None:
-        self._new[name] = masked
-        self._bytes += len(masked) if masked else 0
-        if len(self._new) >= MOST_UNITS or self._bytes > MOST_BYTES:
+    def _look_further(self, name: Name, value: object, data: bytes) -> bytes | None:
+        known = self._old.get(name, data)
+        if known is data:
+            masked = dump(self._masker.mask(value))
+            known = None if masked == data else masked
+        self._new[name] = known
+        self._bytes += len(known) if known else 0
+        if len(self._new) >= self._most or self._bytes > MOST_BYTES:
             self._old, self._new, self._bytes = self._new, {}, 0
+        return known
 
 
 class MaskedJson:
-    """Writes masked JSON. Belongs to one thread."""
+    """The units of each masker: clients have keys of their own, and so maskers. Belongs to one thread."""
 
     def __init__(self) -> None:
-        self._memories: dict[Masker, Memory] = {}  # clients have keys of their own, and so maskers
+        self._units: dict[Masker, Units] = {}
 
-    def dump(self, masker: Masker, value: Any) -> bytes:
-        """Return JSON in UTF-8 of `value` as `masker.mask` shows it; bytes that hold a JSON object are read first."""
-        if isinstance(value, bytes):
-            value = read(value)
-        memory = self._memories.get(masker)
-        if memory is None:
-            if len(self._memories) >= MOST_MASKERS:
-                self._memories.clear()
-            memory = self._memories[masker] = Memory()
-        if type(value) is not dict:
-            return _unit(memory, masker, value)
-        return b"{" + b",".join(_fields(memory, masker, value)) + b"}"
+    def units(self, masker: Masker) -> Units:
+        """Return what writes with `masker`."""
+        units = self._units.get(masker)
+        if units is None:
+            if len(self._units) >= MOST_MASKERS:
+                self._units.clear()
+            units = self._units[masker] = Units(masker)
+        return units
 
 
-def _fields(memory: Memory, masker: Masker, value: dict[Any, Any]) -> list[bytes]:
-    fields = []
-    for key, item in value.items():
-        if key in LISTS and type(item) is list:
-            items = b",".join([_unit(memory, masker, each) for each in item])
-            fields.append(b'"%b":[%b]' % (key.encode(), items))
-        else:
-            fields.append(_unit(memory, masker, {key: item})[1:-1])
-    return fields
-
-
-def _unit(memory: Memory, masker: Masker, value: object) -> bytes:
-    """Return the masked JSON of one part, from memory if the same was asked before."""
+def raw(value: object) -> bytes | None:
+    """Return the JSON of `value`, NOT masked; None for what it cannot say (bytes, any object, a lone surrogate, 2**64)."""
     try:
-        data = orjson.dumps(value, option=AS_TEXT)
-    except TypeError:  # bytes, any object, a lone surrogate, an integer beyond 64 bits
-        return dump(masker.mask(value))
-    name: Name = data if len(data) <= SHORT else (hash(data), len(data))
-    known = memory.get(name, data)
-    if known is data:
-        masked = dump(masker.mask(value))
-        known = None if masked == data else masked
-        memory.put(name, known)
-    return data if known is None else known
+        return orjson.dumps(value, option=AS_TEXT)
+    except TypeError:
+        return None
 
 
 def dump(value: object) -> bytes:
@@ -103,7 +90,7 @@ def dump(value: object) -> bytes:
         return LONE.sub(lambda found: f"\\u{ord(found.group()):04x}", text).encode()
 
 
-def read(data: bytes) -> object:
+def read_json(data: bytes) -> object:
     """Return what a JSON object in bytes says, and the text of anything else."""
     if data.lstrip()[:1] == b"{":
         try:

@@ -19,6 +19,7 @@ SCHEMA = {
     "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
     "required": ["city"],
 }
+BOTH = ("JSON repaired", "types converted")
 TOOLS = [
     {"type": "function", "function": {"name": "get-weather", "parameters": SCHEMA}},
     {"type": "function", "function": {"name": "x"}},
@@ -70,13 +71,14 @@ def test_a_tool_may_be_called_like_a_namespace():
         ('"{\\"a\\":1}"', Call("x", '{"a":1}')),
         ("[1]", Call("x", "[1]", "the arguments must be an object, not [1]")),
         ('{"a":"<\u200d|end|>"}', Call("x", '{"a":"<|end|>"}')),
+        ("{'a':'<\u200d|end|> <|call|>'}", Call("x", '{"a":"<|end|> <|call|>"}', notes=("JSON repaired",))),
     ),
 )
 def test_arguments_without_a_schema(text, call):
     assert HarmonyTools(DECLARED).call("x", text, "") == call
 
 
-@pytest.mark.parametrize("text", ("print(1)", '{"a":1', '{"a":1}}', "{'a':1}", "{a:1}"))
+@pytest.mark.parametrize("text", ("print(1)", '{"a":1', '{"a":1}}', "{'a':1", "{a:x}", '{"a":"say "hi" now"}'))
 def test_what_is_no_json_stays_as_it_is_and_is_a_problem(text):
     call = HarmonyTools(DECLARED).call("x", text, "raw")
     assert call.arguments == text and call.raw == "raw"
@@ -91,6 +93,9 @@ def test_what_is_no_json_stays_as_it_is_and_is_a_problem(text):
         ('{"days": 2}', Call("get-weather", '{"days": 2}', "missing: city")),
         ('"SF"', Call("get-weather", '{"city":"SF"}', notes=("bare value wrapped",))),
         ("", Call("get-weather", "{}", "missing: city", ("no arguments",))),
+        ("{'city': 'SF', days: 2,}", Call("get-weather", '{"city":"SF","days":2}', notes=("JSON repaired",))),
+        ("{'city': 'SF', 'days': '2'}", Call("get-weather", '{"city":"SF","days":2}', None, BOTH)),
+        ("{'days': 2}", Call("get-weather", '{"days":2}', "missing: city", ("JSON repaired",))),
     ),
 )
 def test_arguments_are_checked_against_the_schema(text, call):

@@ -35,6 +35,9 @@ STRIPPED_TEXTS = {
     "analysisIt.assistantcommentary to=python codeprint(1)assistantfinalDone": Read("Done", "It.", [], "stop"),
     "analysisIt.assistantcommentary to=functions.get_wea": Read("", "It.", [], "length"),
     'analysisIt.assistantcommentary to=functions.get_weather json{"location":"S': Read("", "It.", [], "length"),
+    'analysisIt.assistantcommentary to=functions.edit json{"a":"say <|end|>"}assistantfinalDone': Read(
+        "Done", "It.", [("edit", '{"a":"say <|end|>"}')], "tool_calls"
+    ),
     "analysisIt.assistantcomm": Read("", "It.assistantcomm", [], "length"),
     "analysisIt.<|end|><|start|>assistant<|channel|>final<|message|>four": Read("four", "It.", [], "stop"),
 }

@@ -4,7 +4,7 @@ import pytest
 
 from app.emulation.events import Call, Reasoning, Text
 from app.emulation.harmony_calls import HarmonyTools
-from app.emulation.harmony_messages import MAX_HEADER, MAX_JUNK, Messages
+from app.emulation.harmony_messages import MAX_HEADER, MAX_JUNK, MAX_RESUMED, Messages
 
 
 def messages(*parts):
@@ -40,6 +40,42 @@ RAW = "<|start|>assistant<|channel|>commentary to=functions.a<|message|>{}"
 )
 def test_what_becomes_of_messages(parts, events):
     assert messages(*parts).out == events
+
+
+UNDECLARED = (*HEADER, "commentary to=b", "<|message|>", "x", "<|call|>")
+ANSWER = (*HEADER, "final", "<|message|>", "y", "<|end|>")
+
+
+@pytest.mark.parametrize(
+    ("parts", "name"),
+    (
+        (UNDECLARED, "b"),
+        ((*HEADER, "commentary to=functions.b", "<|message|>", "x", "<|call|>"), "b"),
+        ((*HEADER, "commentary", "<|message|>", "I do it.", "<|end|>", *UNDECLARED), "b"),
+        ((*HEADER, "analysis", "<|message|>", "x", "<|end|>", *UNDECLARED), "b"),
+        ((*UNDECLARED, *ANSWER), ""),
+        ((*UNDECLARED, *ANSWER[:-1]), ""),
+        ((*UNDECLARED, *HEADER, "final", "<|message|>"), "b"),
+        ((*ANSWER, *UNDECLARED), ""),
+        ((*UNDECLARED, *CALL), ""),
+        ((*CALL, *UNDECLARED), ""),
+        (UNDECLARED[:-1], "b"),
+        (UNDECLARED[:-3], ""),  # the name may be cut
+        (ANSWER, ""),
+    ),
+)
+def test_which_undeclared_tool_the_model_waits_for(parts, name):
+    found = messages(*parts)
+    found.end("", "stop")
+    assert found.unanswered == name
+
+
+def test_calls_that_break_off_in_a_string_again_and_again_are_read_twice_at_most():
+    broken = (*CALL[:-2], '{"', "<|end|>")
+    found = messages(*broken * (3 * MAX_RESUMED), *HEADER, "final", "<|message|>", "done")
+    found.end("", "stop")
+    assert [type(event) for event in found.out] == [Call] * (3 * MAX_RESUMED) + [Text]
+    assert all(event.problem for event in found.out[:-1])
 
 
 def test_text_can_pass_by_inside_a_shown_message_alone():

@@ -75,6 +75,18 @@ ANSWERS = {
     "a copied mark": (
         '<|tool_call|>edit({"a": "<\u200d|end_tool_call|>"})<|end_tool_call|>', calls(("edit", {"a": "<|end_tool_call|>"}))
     ),
+    "a call in a string": (
+        f"<|tool_call|>edit({json.dumps({'a': SOUND})})<|end_tool_call|>ok", calls(("edit", {"a": SOUND}), content="ok")
+    ),
+    "a call in a string, and no end": (f"<|tool_call|>edit({json.dumps({'a': SOUND})}", calls(("edit", {"a": SOUND}))),
+    "a mark behind a backslash": (
+        '<|tool_call|>edit({"a": "\\<|end_tool_call|>", "b": 1})<|end_tool_call|>ok',
+        calls(("edit", {"a": "\\<|end_tool_call|>", "b": 1}), content="ok"),
+    ),
+    "marks in JSON that is repaired": (
+        '<|tool_call|>edit({a: "f(x)<|end_tool_call|>",})<|end_tool_call|>ok',
+        calls(("edit", {"a": "f(x)<|end_tool_call|>"}), content="ok"),
+    ),
     "undeclared": ('a <|tool_call|>rm({"x": 1})<|end_tool_call|> b', calls(content='a rm({"x": 1}) b')),
     "loose JSON of other dialects": (
         "<|tool_call|>{name: 'edit', arguments: {a: 1}}<|end_tool_call|>", calls(("edit", {"a": 1}))
@@ -115,9 +127,22 @@ PROBLEMS = {
 def test_arguments_that_cannot_be_read_are_a_problem_and_stay_as_they_are(name):
     text, arguments = PROBLEMS[name]
     for pieces in cuts(text):
-        call, said, end = events_of(SimpleReader(DECLARED), pieces)
+        call, said, end = events_of(SimpleReader(DECLARED), pieces, "stop")
         assert (call.name, call.arguments, said, end) == ("edit", arguments, Text("ok"), End("tool_calls"))
         assert call.problem.startswith("the arguments are not JSON")
+
+
+@pytest.mark.parametrize("name", PROBLEMS.keys() - {"never JSON"})
+@pytest.mark.parametrize("finish", (None, "length"))
+def test_in_an_answer_that_was_cut_a_string_without_end_was_cut(name, finish):
+    """A connection that is lost within a file about this dialect must not show the rest of the file."""
+    for pieces in cuts(PROBLEMS[name][0]):
+        assert read(SimpleReader(DECLARED), pieces, finish) == ("", "", [], "length")
+
+
+def test_an_end_that_comes_last_is_one_even_if_nobody_says_so():
+    for pieces in cuts('<|tool_call|>edit({"a": "x<|end_tool_call|>\n'):
+        assert read(SimpleReader(DECLARED), pieces) == ("", "", [("edit", '{"a": "x')], "tool_calls")
 
 
 def test_repairs_are_told():
@@ -139,14 +164,23 @@ def test_repairs_are_told():
         ("Hi <|en", "stop", "stop", 0),
         ("<|tool_call|>ed", "stop", "length", 0),
         ("<|tool_call|>edit(", None, "length", 0),
-        ('<|tool_call|>edit({"a": "x', "stop", "length", 0),
+        ('<|tool_call|>edit({"a": "x', "stop", "tool_calls", 1),
+        ('<|tool_call|>edit({"a": "x', "length", "length", 0),
+        ('<|tool_call|>edit({"a": "x', None, "length", 0),
+        ('<|tool_call|>edit({"a": "x<|en', "stop", "tool_calls", 1),
+        ('<|tool_call|>edit({"a": 1', "stop", "tool_calls", 1),
+        ("<|tool_call|>edit(a=1", "stop", "tool_calls", 1),
+        ('<|tool_call|>{"name": "edit", "arguments": {"a": "x', "stop", "tool_calls", 1),
+        ("<|tool_call|>edit(", "stop", "length", 0),
+        (f"{SOUND}<|tool_call|>ed", "stop", "tool_calls", 1),
         ('<|tool_call|>edit({"a": 1', None, "length", 0),
         ('<|tool_call|>edit({"a": "x"', None, "length", 0),
         ('<|tool_call|>edit({"a": "x"', "stop", "tool_calls", 1),  # the model thought that it was done
         ("<|tool_call|>edit(a=1", None, "length", 0),
         (SOUND, "length", "tool_calls", 1),
         (f"{SOUND} and", "length", "length", 1),
-        (f'{SOUND}<|tool_call|>edit({{"a": "x', "stop", "length", 1),
+        (f'{SOUND}<|tool_call|>edit({{"a": "x', "stop", "tool_calls", 2),
+        (f'{SOUND}<|tool_call|>edit({{"a": "x', "length", "length", 1),
     ),
 )
 def test_how_a_turn_ends(text, finish, ended, count):
@@ -156,7 +190,7 @@ def test_how_a_turn_ends(text, finish, ended, count):
         assert events[-1] == End(ended)
         assert len([event for event in events if isinstance(event, Call)]) == count
         assert reader.feed("more") == []
-        assert bool(reader.dropped) is (ended == "length" and "<|tool_call|>ed" in text)
+        assert bool(reader.dropped) is ("<|tool_call|>ed" in text and (ended == "length" or text.endswith("ed")))
 
 
 def test_text_leaves_at_once_and_a_call_as_soon_as_its_object_ends():
@@ -202,7 +236,7 @@ WORDS = st.text(st.characters(exclude_characters="<", exclude_categories=["Cs"])
     str.strip
 )
 VALUES = st.dictionaries(
-    st.text(max_size=8), st.text(max_size=12) | st.integers() | st.sampled_from(["<|end|>", "f(x)}"])
+    st.text(max_size=8), st.text(max_size=12) | st.integers() | st.sampled_from(["<|end|>", "f(x)}", SOUND])
 )
 
 
@@ -222,7 +256,10 @@ def test_what_is_rendered_is_read_again(called, said, places):
 # --- cost -------------------------------------------------------------------------------------------------------------
 
 CALL = '<|tool_call|>edit({"a": "'
-UNITS = ("word ", "<", "<|tool_call|>edit(", '<|tool_call|>edit({"', "<|end_tool_call|>", "{", " ", "<|us<|end|>")
+UNITS = (
+    "word ", "<", "<|tool_call|>edit(", '<|tool_call|>edit({"', "<|end_tool_call|>", "{", " ", "<|us<|end|>",
+    ")<|end_tool_call|>", '<|tool_call|>edit({"a": "x)<|end_tool_call|>',
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("before", ("", CALL, "<|tool_call|>edit(x"))
@@ -231,4 +268,5 @@ def test_long_answers_are_read_alike_in_pieces_and_in_one(before, unit):
     """A reader that looked at its text again and again would not come back within the limit of a test; see bench/."""
     text = before + unit * (500_000 // len(unit))
     pieces = [text[start : start + 64] for start in range(0, len(text), 64)]
-    assert read(SimpleReader(DECLARED), [text]) == read(SimpleReader(DECLARED), pieces)
+    for finish in (None, "stop"):
+        assert read(SimpleReader(DECLARED), [text], finish) == read(SimpleReader(DECLARED), pieces, finish)

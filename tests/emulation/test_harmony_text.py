@@ -13,6 +13,7 @@ from app.emulation.harmony_header import MARKERS, NAMES
 from app.emulation.harmony_names import Names
 from app.emulation.harmony_render import assistant
 from app.emulation.harmony_text import HarmonyReader
+from app.emulation.json_end import JsonEnd
 from tests.emulation.reading import VECTORS, at, cuts, events_of, expected, read
 
 HARMONY = [vector for vector in VECTORS if not vector["name"].startswith("pseudo_")]
@@ -22,6 +23,10 @@ NEXT = "<|start|>assistant"
 CALL_HEADER = "<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>"
 SF = '{"location":"SF"}'
 WEATHER = ("get-weather", SF)
+EDIT = "<|channel|>commentary to=functions.edit <|constrain|>json<|message|>"
+SAMPLE = (
+    f'<|start|>user<|message|>hi<|end|>{NEXT}<|channel|>final<|message|>"Hello"<|return|>\n{NEXT}{EDIT}{{}}<|call|>'
+)
 
 
 @pytest.mark.parametrize("vector", HARMONY, ids=lambda vector: vector["name"])
@@ -102,6 +107,20 @@ SPOILED = {
         '<|channel|>commentary to=functions.edit<|message|>{"a":"<\u200d|end|> <\\u200d|call|> \u200d"}<|call|>',
         "", "", [("edit", '{"a":"<|end|> <|call|> \u200d"}')],
     ),
+    # a file about Harmony is no Harmony
+    "a token in a string": (f'{EDIT}{{"a":"say <|end|> here"}}<|call|>', "", "", [("edit", '{"a":"say <|end|> here"}')]),
+    "tokens in a string": (f"{EDIT}{json.dumps({'a': SAMPLE})}<|call|>", "", "", [("edit", json.dumps({"a": SAMPLE}))]),
+    "a token in a string, and no end": (f'{EDIT}{{"a":"<|call|>"}}', "", "", [("edit", '{"a":"<|call|>"}')]),
+    "a token in a key": (f'{EDIT}{{"<|start|>":1}}<|end|>', "", "", [("edit", '{"<|start|>":1}')]),
+    "tokens in two calls": (
+        f'{EDIT}{{"a":"<|call|>"}}<|call|>{NEXT}{EDIT}{{"b":["<|channel|>"]}}<|call|>{NEXT}<|channel|>final<|message|>ok',
+        "ok", "", [("edit", '{"a":"<|call|>"}'), ("edit", '{"b":["<|channel|>"]}')],
+    ),
+    "tokens in JSON that is repaired": (f'{EDIT}{{a:"<|end|>",}}<|call|>', "", "", [("edit", '{"a":"<|end|>"}')]),
+    "a token in a call of nobody": (
+        f'<|channel|>commentary to=python<|message|>{{"a":"<|end|> is said"}}<|call|>{NEXT}<|channel|>final<|message|>ok',
+        "ok", "", [],
+    ),
     "text of the model's own": ("a <|notatoken|> <| end |> <", "a <|notatoken|> <| end |> <", "", []),
     "a text that begins like a header": ("assistant: hi", "assistant: hi", "", []),
 }  # fmt: skip
@@ -112,6 +131,10 @@ def test_what_models_and_servers_get_wrong(name):
     text, content, reasoning, calls = SPOILED[name]
     for pieces in cuts(text):
         assert read(HarmonyReader(DECLARED), pieces)[:3] == (content, reasoning, calls), pieces
+
+
+OPEN = f'{EDIT}{{"a":"x'
+FINAL = f"{NEXT}<|channel|>final<|message|>"
 
 
 @pytest.mark.parametrize(
@@ -132,9 +155,7 @@ def test_what_models_and_servers_get_wrong(name):
         (f"{CALL_HEADER}{SF}", "length", "tool_calls"),
         (f"{CALL_HEADER}{SF}<|ca", "stop", "tool_calls"),
         (f"{CALL_HEADER}{SF}<|call|>", "length", "tool_calls"),
-        (f"{CALL_HEADER}{SF[:-3]}", "stop", "length"),
-        (f"{CALL_HEADER}", "stop", "length"),
-        (f"{CALL_HEADER}{SF}<|call|>{NEXT}{CALL_HEADER}{SF[:-3]}", "stop", "length"),
+        (f"{CALL_HEADER}{SF}<|call|>{NEXT}{CALL_HEADER}{SF[:-3]}", "length", "length"),
         (f"{CALL_HEADER}{SF}<|call|>{NEXT}<|channel|>analysis<|message|>and", None, "tool_calls"),
         (f"{CALL_HEADER}print(1)", "stop", "tool_calls"),
     ),
@@ -196,6 +217,7 @@ WORDS_OF_HEADERS = "assistant analysis commentary final user json to=python func
 FRAGMENTS = st.sampled_from(
     [*(f"<|{name}|>" for name in NAMES), *WORDS_OF_HEADERS, " to=functions.edit", "edit json{", SF, CALL_HEADER, NEXT]
     + ["<", "<|", "<|st", "art|>", "|>", "<|x|>", " ", "\n", "{", "}", '"', "\\", "a", "한", "👋🏽", "\ud800", "x" * 90]
+    + [OPEN, OPEN, '"}', '",', "{'a': '", ",}", '{"a":"<|end|>"}']
 )
 TEXTS = st.lists(FRAGMENTS, max_size=14).map("".join)
 FINISH = st.sampled_from([None, "stop", "length", "tool_calls", "eos"])
@@ -214,8 +236,19 @@ def test_any_cut_of_any_text_says_the_same_and_no_token_is_text(text, places, fi
         if isinstance(event, Text | Reasoning):
             assert not TOKEN.search(event.text)
         elif isinstance(event, Call):
-            assert not TOKEN.search(event.arguments) and event.name in DECLARED.values()
+            assert event.name in DECLARED.values() and in_strings(event.arguments)
             assert event.problem or isinstance(json.loads(event.arguments), dict)
+
+
+def in_strings(arguments):
+    """Whether tokens stand in strings alone."""
+    scan, at = JsonEnd(), 0
+    for token in TOKEN.finditer(arguments):
+        scan.feed(arguments[at : token.start()])
+        at = token.start()
+        if not scan.quoted:
+            return False
+    return True
 
 
 WORDS = st.text(max_size=20).filter(lambda text: "<" not in text)
@@ -234,8 +267,19 @@ def test_no_text_of_a_message_is_lost(messages, between):
 
 
 VALUES = st.dictionaries(
-    st.text(max_size=8), st.text(max_size=12) | st.integers() | st.sampled_from(["<|end|>", "f(x)}"])
+    st.text(max_size=8), st.text(max_size=12) | st.integers() | st.sampled_from(["<|end|>", "f(x)}", SAMPLE])
 )
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.dictionaries(st.text(max_size=5), st.lists(FRAGMENTS, max_size=6).map("".join).filter(str.isprintable), max_size=3)
+    .map(json.dumps),
+    FINISH, st.lists(st.integers(0, 400), max_size=4),
+)  # fmt: skip
+def test_a_sound_call_is_never_lost_whatever_its_strings_hold(arguments, finish, places):
+    text = f"{EDIT}{arguments}<|call|>{FINAL}ok<|return|>"
+    assert read(HarmonyReader(DECLARED), at(text, places), finish) == ("ok", "", [("edit", arguments)], "tool_calls")
 
 
 @settings(max_examples=100, deadline=None)
@@ -297,6 +341,9 @@ LONG = {
     "analysis": ("<|channel|>analysis<|message|>", "word "),
     "arguments": (f'{CALL_HEADER}{{"a":"', "word "),
     "open brackets": (CALL_HEADER, '{"a":['),
+    "tokens in arguments": (OPEN, "<|end|>"),
+    "ends in arguments": (OPEN, "<|end|><|start|>"),
+    "calls that break off": ("", f'{EDIT}{{", "a":"x<|end|>{NEXT}'),
     "stripped": ("analysisW", "assist "),
     "header": ("<|channel|>", "word "),
     **{unit: ("", unit) for unit in ("<", "<|", "<|start|>", "<|channel|>", "<|end|>x", "<|st<|constrain|>", " ", "to=")},
@@ -309,7 +356,8 @@ def test_long_answers_are_read_alike_in_pieces_and_in_one(name):
     before, unit = LONG[name]
     text = before + unit * (SIZE // len(unit))
     pieces = [text[start : start + 64] for start in range(0, len(text), 64)]
-    assert read(HarmonyReader(DECLARED), [text]) == read(HarmonyReader(DECLARED), pieces)
+    for finish in (None, "stop"):
+        assert read(HarmonyReader(DECLARED), [text], finish) == read(HarmonyReader(DECLARED), pieces, finish)
 
 
 def test_markers_are_those_of_the_vocabulary():

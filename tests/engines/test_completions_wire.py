@@ -7,16 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.emulation.harmony_text import HarmonyReader
-from app.engines.completions_wire import CompletionReader, completion_of
+from app.engines.completions_wire import BROKEN, MAX_NAME, UNDECLARED, CompletionReader, completion_of
+from app.quirks.finish import MALFORMED, kind_of
 from app.utils.assemble import assemble
 from tests.upstream_completions import call, final, thought
 
 HEAD = {"id": "cmpl-7", "object": "text_completion", "created": 1_700_000_000, "model": "as the server calls it"}
+NEXT = "<|start|>assistant"
 USAGE = {"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14}
 
 
-def reader(*names):
-    return CompletionReader(lambda: HarmonyReader({name: name for name in names}), "gpt-oss-20b")
+def reader(*names, **how):
+    return CompletionReader(lambda: HarmonyReader({name: name for name in names}), "gpt-oss-20b", **how)
 
 
 def chunk(text="", finish=None, index=0, **top):
@@ -78,6 +80,92 @@ def test_the_text_behind_a_finish_reason_does_not_count():
 def test_finish_reasons(text, given, told):
     chunks = read(reader("read"), chunk(text), chunk("", given))
     assert [one["choices"][0]["finish_reason"] for one in chunks] == [None] * (len(chunks) - 1) + [told]
+
+
+OPEN = call("read", path="a/b/c")[:-14]
+PREAMBLE = f"<|channel|>commentary<|message|>I do it.<|end|>{NEXT}"
+
+
+@pytest.mark.parametrize("text", [OPEN, f"{OPEN}<|call|>", f"{OPEN}<|end|>", PREAMBLE + OPEN])
+def test_a_broken_call_leaves_as_it_is_where_the_server_says_that_it_is_done(text):
+    """What follows in the gateway tells it from a sound one: it is asked for again, or that is said."""
+    *chunks, last = read(reader("read"), chunk(text), chunk("", "stop"))
+    (entry,) = chunks[-1]["choices"][0]["delta"]["tool_calls"]
+    assert entry["function"] == {"name": "read", "arguments": '{"path": "a'}
+    assert last["choices"][0]["finish_reason"] == "tool_calls"
+
+
+@pytest.mark.parametrize(("text", "told"), [
+    ("<|channel|>commentary to=functions.re", BROKEN),
+    (PREAMBLE + "<|channel|>commentary to=functions.re", BROKEN),
+    (final("a").replace("<|return|>", f"<|end|>{NEXT}<|channel|>comm"), "stop"),
+    (call("read") + f"{NEXT} to=functions.re", "tool_calls"),
+])
+def test_a_header_that_breaks_off_though_the_server_is_done(text, told):
+    assert read(reader("read"), chunk(text), chunk("", "stop"))[-1]["choices"][0]["finish_reason"] == told
+    assert read(reader("read"), chunk(text), chunk("", "length"))[-1]["choices"][0]["finish_reason"] == "length"
+
+
+SAID = "[gateway: the model called the tool `python`, which was not offered]"
+
+
+@pytest.mark.parametrize("finish", ["stop", "length", None])
+@pytest.mark.parametrize(("text", "content"), [
+    (call("python"), SAID),
+    (thought("hm") + call("python"), SAID),
+    (PREAMBLE + call("python"), f"I do it.\n\n{SAID}"),
+    (PREAMBLE + call("python").removesuffix("<|call|>"), f"I do it.\n\n{SAID}"),
+    (PREAMBLE + call("nobody") + NEXT + call("python"), f"I do it.\n\n{SAID}"),
+    (PREAMBLE + call("python") + NEXT + final("Done."), "I do it.\n\nDone."),
+    (call("python") + NEXT + final("Done."), "Done."),
+    (call("python") + NEXT + call("read"), ""),
+    (call("read") + NEXT + call("python"), ""),
+])
+def test_a_tool_that_was_not_offered_is_spoken_of_where_nothing_else_answers(text, content, finish):
+    found = reader("read")
+    chunks = read(found, chunk(text), *([chunk("", finish)] if finish else ())) + found.end()
+    assert "".join(one["choices"][0]["delta"].get("content", "") for one in chunks) == content
+    ends = [one["choices"][0]["finish_reason"] for one in chunks]
+    assert ends[:-1] == [None] * (len(ends) - 1)
+    assert finish == "length" or ends[-1] == ("tool_calls" if "read" in text else "stop")
+
+
+@pytest.mark.parametrize(("text", "streamed", "again"), [
+    (call("python"), False, True),
+    (call("python"), True, True),
+    (thought("hm") + call("python"), True, True),
+    (PREAMBLE + call("python"), False, True),
+    (PREAMBLE + call("python"), True, False),
+    (PREAMBLE + call("python") + NEXT + final("Done."), False, False),
+])
+def test_while_nothing_was_shown_it_is_asked_again(text, streamed, again):
+    chunks = read(reader("read", again=True, streamed=streamed), chunk(text), chunk("", "stop"))
+    assert (chunks[-1]["choices"][0]["finish_reason"] == UNDECLARED) is again
+    assert (SAID in str(chunks)) is not (again or "Done" in text)
+
+
+def test_of_a_lost_answer_nothing_is_said():
+    found = reader("read")
+    assert SAID not in str(read(found, chunk(PREAMBLE + call("python"))) + found.end(broken=True))
+
+
+def test_a_long_name_is_cut():
+    assert f"`{'p' * MAX_NAME}`" in str(read(reader(), chunk(call("p" * 500)), chunk("", "stop")))
+
+
+def test_broken_reasons_are_what_the_judge_takes_for_malformed():
+    assert {kind_of(BROKEN), kind_of(UNDECLARED)} == {MALFORMED}
+
+
+def test_repairs_of_calls_are_told():
+    found = reader("read", "edit")
+    text = call("read", a=1) + NEXT + call("edit").replace("{}", "{'a': 1,}") + NEXT + call("read").replace("{}", "")
+    chunks = read(found, chunk(text), chunk("", "stop"))
+    calls = [one["choices"][0]["delta"]["tool_calls"][0] for one in chunks[:-1]]
+    assert [entry["function"]["arguments"] for entry in calls] == ['{"a": 1}', '{"a":1}', "{}"]
+    (second, raw, repaired), (third, _, emptied) = found.notes
+    assert (second, repaired) == ("choices[0].tool_calls[1]", "JSON repaired") and raw.endswith("{'a': 1,}")
+    assert (third, emptied) == ("choices[0].tool_calls[2]", "no arguments")
 
 
 @pytest.mark.parametrize("finish", ["length", "abort"])

@@ -115,7 +115,7 @@ def test_a_server_that_strips_the_tokens(at, upstream, streamed):
     assert message_of(reply) == (None, "Need it.", [("get_weather", SF)], ["tool_calls"])
     refused, accepted = upstream.bodies
     assert "skip_special_tokens" in refused and not HINTS.keys() - {"stream_options"} & accepted.keys()
-    assert accepted["stop"] == ["<|return|>", "<|call|>"]
+    assert "stop" not in accepted
     assert message_of(gateway.chat(**ASK, tools=TOOLS, stream=streamed)) == ("four", "Hm.", [], ["stop"])
     assert len(upstream.bodies) == 3, "what was refused once is not tried again"
 
@@ -136,6 +136,88 @@ def test_a_tool_that_was_not_offered_is_not_called(at, name, streamed):
     text = thought("hm") + f"<|channel|>commentary to={name} code<|message|>ls<|call|>"
     reply = at(CompletionServer([text, final("Sorry.")])).chat(**ASK, tools=TOOLS, stream=streamed)
     assert message_of(reply)[2:] == ([], ["stop"])
+
+
+NOT_OFFERED = "[gateway: the model called the tool `python`, which was not offered]"
+PREAMBLE = f"<|channel|>commentary<|message|>I do it.{NEXT}"
+
+
+@BOTH
+def test_a_tool_that_was_not_offered_is_spoken_of_in_the_end(at, upstream, streamed):
+    """An agent takes a turn without a call for the last one: it must not be an empty one."""
+    reply = at(CompletionServer([thought("hm") + call("python", code="1")])).chat(**ASK, tools=TOOLS, stream=streamed)
+    content, _, calls, finish = message_of(reply)
+    assert (content, calls, finish) == (NOT_OFFERED, [], ["stop"])
+    assert len(upstream.requests) == 2, "asked again once"
+
+
+def test_a_preamble_and_a_tool_that_was_not_offered_are_asked_for_again(at, upstream):
+    gateway = at(CompletionServer([PREAMBLE + call("python", code="1"), call("read", path="a")]))
+    assert message_of(gateway.chat(**ASK, tools=TOOLS)) == (None, None, [("read", {"path": "a"})], ["tool_calls"])
+    assert len(upstream.requests) == 2
+    again = at(CompletionServer([PREAMBLE + call("python", code="1")]))
+    assert message_of(again.chat(**ASK, tools=TOOLS))[0] == f"I do it.\n\n{NOT_OFFERED}"
+
+
+def test_a_preamble_that_was_shown_is_not_taken_back(at, upstream):
+    gateway = at(CompletionServer([PREAMBLE + call("python", code="1")]))
+    content, _, calls, finish = message_of(gateway.chat(**ASK, tools=TOOLS, stream=True))
+    assert (content, calls, finish) == (f"I do it.\n\n{NOT_OFFERED}", [], ["stop"])
+    assert len(upstream.requests) == 1
+
+
+SPELLED = "say <|end|> and <|call|><|start|>assistant, f(x)<|end_tool_call|>"
+
+
+@BOTH
+@pytest.mark.parametrize("dialect", ["harmony", "simple"])
+@pytest.mark.parametrize("pieces", [1, 7, 1000])
+def test_a_file_about_the_dialect_can_be_written(at, dialect, pieces, streamed):
+    said = json.dumps({"path": SPELLED})
+    simple = f"So.<|tool_call|>edit({said})<|end_tool_call|>"
+    text = thought("hm") + call("edit", path=SPELLED) if dialect == "harmony" else simple
+    reply = at(CompletionServer([text], "raw", pieces), harmonyDialect=dialect).chat(**ASK, tools=TOOLS, stream=streamed)
+    assert message_of(reply)[2:] == ([("edit", {"path": SPELLED})], ["tool_calls"])
+
+
+BROKEN = [
+    ("harmony", '<|channel|>commentary to=functions.read<|message|>{"path": "a'),
+    ("harmony", '<|channel|>commentary to=functions.read<|message|>{"path": "a"'),
+    ("harmony", '<|channel|>commentary to=functions.read<|message|>{"path": "say "a" now"}'),
+    ("harmony", "<|channel|>commentary to=functions.rea"),
+    ("simple", '<|tool_call|>read({"path": "a'),
+    ("simple", "<|tool_call|>rea"),
+]
+
+
+@BOTH
+@pytest.mark.parametrize("kind", ["vllm", "raw"])
+@pytest.mark.parametrize(("dialect", "text"), BROKEN)
+def test_a_call_that_is_broken_though_the_server_is_done_is_asked_for_again(at, upstream, dialect, text, kind, streamed):
+    good = call("read", path="a") if dialect == "harmony" else '<|tool_call|>read({"path": "a"})<|end_tool_call|>'
+    gateway = at(CompletionServer([text, good], kind, finish="stop"), harmonyDialect=dialect)
+    assert message_of(gateway.chat(**ASK, tools=TOOLS, stream=streamed))[2:] == ([("read", {"path": "a"})], ["tool_calls"])
+    assert len(upstream.requests) == 2
+
+
+@BOTH
+@pytest.mark.parametrize(("dialect", "text"), BROKEN)
+def test_a_call_that_stays_broken_is_spoken_of(at, upstream, dialect, text, streamed):
+    gateway = at(CompletionServer([text], "raw"), harmonyDialect=dialect)
+    content, _, calls, finish = message_of(gateway.chat(**ASK, tools=TOOLS, stream=streamed))
+    assert content and content.startswith("[gateway: ") and (calls, finish) == ([], ["stop"])
+    assert len(upstream.requests) == 2
+
+
+@BOTH
+def test_arguments_take_their_types_and_that_is_noted(at, streamed):
+    offered = tool("get_weather")
+    offered["function"]["parameters"] = {"type": "object", "properties": {"days": {"type": "integer"}}}
+    text = call("get_weather").replace("{}", "{'days': '3'}")
+    gateway = at(CompletionServer([text]))
+    reply = gateway.chat(**ASK, tools=[offered], stream=streamed)
+    assert message_of(reply)[2] == [("get_weather", {"days": 3})]
+    assert streamed or "emulation.arguments=2" in reply.headers["x-gateway-repairs"]
 
 
 @BOTH

@@ -28,7 +28,7 @@ def test_the_request():
     fields = fields_of({"tools": [tool()], "temperature": 0.5, "max_tokens": 77})
     assert fields.pop("prompt").endswith("<|start|>user<|message|>hi<|end|><|start|>assistant")
     assert fields == {
-        "model": MODEL, "stream": True, "max_tokens": 77, "temperature": 0.5, "stop": ["<|return|>", "<|call|>"],
+        "model": MODEL, "stream": True, "max_tokens": 77, "temperature": 0.5, "stop_token_ids": [200002, 200012],
         "skip_special_tokens": False, "spaces_between_special_tokens": False, "add_special_tokens": False,
         "preserved_tokens": list(MARKERS), "stream_options": {"include_usage": True},
     }  # fmt: skip
@@ -38,8 +38,9 @@ def test_the_request():
     ({"max_completion_tokens": 5}, {"max_tokens": 5}),
     ({"max_tokens": 6, "max_completion_tokens": 5}, {"max_tokens": 5}),
     ({}, {"max_tokens": harmony_request.MOST_TOKENS}),
-    ({"stop": "X"}, {"stop": ["X", "<|return|>", "<|call|>"]}),
-    ({"stop": ["X", "", "<|call|>", 5]}, {"stop": ["X", "<|call|>", "<|return|>"]}),
+    ({"stop": "X"}, {"stop": ["X"]}),
+    ({"stop": ["X", "", "<|call|>", 5]}, {"stop": ["X", "<|call|>"]}),
+    ({"stop": []}, {"stop": None}),
     ({"n": 3}, {"n": 3}),
     ({"n": 1}, {"n": None}),
     ({"seed": 0, "top_p": 0.1, "presence_penalty": 1, "frequency_penalty": 2, "top_k": 5},
@@ -62,6 +63,28 @@ def test_the_model_is_named_as_the_map_names_it(key, entry, sent):
     options = {"engine": "harmony", "baseURL": "http://up.example/v1"}
     found = resolve_model(key, settings_for({"up": {"options": options, "models": {key: entry}}}))
     assert harmony_request.request_of(ASK, found)[0]["model"] == sent
+
+
+def test_the_ends_of_harmony_are_no_texts_for_a_file_may_hold_them():
+    assert "stop" not in fields_of() and fields_of()["stop_token_ids"] == list(harmony_request.ENDS)
+
+
+def test_the_simplified_dialect_ends_with_texts_for_any_model_may_speak_it():
+    fields = fields_of({"stop": ["X"]}, harmonyDialect="simple")
+    assert fields["stop"] == ["X", "<|end|>", "<|return|>"] and "stop_token_ids" not in fields
+
+
+@pytest.mark.parametrize(("dialect", "text"), [
+    ("harmony", "<|channel|>commentary to=functions.read<|message|>{'days': '3',}<|call|>"),
+    ("simple", "<|tool_call|>read({'days': '3',})<|end_tool_call|>"),
+])
+@pytest.mark.parametrize("odd", [[], ["x", None]])
+def test_the_reader_knows_the_tools(dialect, text, odd):
+    offered = tool("read")
+    offered["function"]["parameters"] = {"type": "object", "properties": {"days": {"type": "integer"}}}
+    make = harmony_request.request_of({**ASK, "tools": [offered, *odd]}, target(harmonyDialect=dialect))[1]
+    (call,) = make().feed(text)
+    assert call[:4] == ("read", '{"days":3}', None, ("JSON repaired", "types converted"))
 
 
 def test_the_models_limit_is_the_default():

@@ -8,7 +8,7 @@ def test_counts_are_complete_and_entries_bounded():
     assert report.counts == {"tool.id": 1000}
     assert len(report.entries) == MAX_ENTRIES
     assert report.entries[0]._asdict() == {
-        "rule": "tool.id", "where": "calls[0]", "before": "", "after": 0, "mode": "fix",
+        "rule": "tool.id", "where": "calls[0]", "before": "", "after": 0, "mode": "fix", "at": 0.0, "raw": 0,
     }  # fmt: skip
 
 

@@ -24,11 +24,14 @@ ENVIRON = {
     "SOME_VARIABLE": "canary-some",
     "GATEWAY_API_KEYS": "canary-client-1,canary-client-2,k",
     "MODEL_NAME": "ordinary-model",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "https://user:canary-collector@otlp.example/?region=ordinary-place",
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "Authorization=Bearer%20canary-span,x-scope=ordinary-tenant,api-key=canary-otlp",
+    "OTEL_SERVICE_NAME": "ordinary-service",
 }
 
 
 def test_every_configured_key_is_known_and_nothing_else():
-    names = "password query bearer model gemini groq anthropic corp some client-1 client-2".split()
+    names = "password query bearer model gemini groq anthropic corp some client-1 client-2 collector span otlp".split()
     found = known_keys(Settings.load(ENVIRON, dotenv=False, opencode=MAP))
     assert sorted(found) == sorted(f"canary-{name}" for name in names)
 

@@ -1,0 +1,158 @@
+"""`python -m app export`: stored requests as capture files, alone or a whole session, or as a test of this gateway."""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from app.commands.options import BAD_SETTINGS, FAULTS, HELP, load_settings, stop, verbose, version
+from app.log_writer import one_line
+
+if TYPE_CHECKING:
+    from app.config import Settings
+    from app.recording import Recording
+    from app.trace_reader import TraceReader
+    from app.trace_rows import Row
+
+PAGE = 500
+PACKED = ".jsonl.gz"
+# Settings on which an answer depends; what else is set does not matter to a test.
+OF_ANSWERS = (
+    "GATEWAY_REPAIRS", "GATEWAY_HOLD_TOOL_CALLS", "GATEWAY_ON_TRUNCATED", "GATEWAY_TOOL_CHOICE", "MAX_TOKENS", "TEMPERATURE",
+)  # fmt: skip
+TEST = '''"""What {model} said in {id} comes to its client as it did. Written by `python -m app export --pytest`."""
+
+from pathlib import Path
+
+from app.replay import difference_of_file
+
+CAPTURE = Path(__file__).with_name("{capture}")
+SETTINGS: dict[str, str] = {settings}
+
+
+def test_{name}_is_what_it_was():
+    found = difference_of_file(CAPTURE, SETTINGS)
+    assert not found, "\\n" + found
+'''
+
+
+@click.command(context_settings=HELP)
+@click.argument("wanted", metavar="[ID]...", nargs=-1)
+@click.option("--session", help="All requests of this session of a client.")
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="File, packed if it ends in .gz; a folder for several.")
+@click.option("--pytest", "as_test", is_flag=True, help="Write a test file, and the capture beside it.")
+@verbose("Also name each file that is written.")
+@version
+def export(wanted: tuple[str, ...], session: str | None, output: Path | None, as_test: bool, verbose: bool) -> None:
+    """Export stored requests as capture files: all that was kept, to the chunk and its time, keys masked.
+
+    One goes to FILE, else to standard output; several, or a --session, go into a folder, which can be served as a model
+    (engine `replay` in opencode.json). With --pytest the file is a test: what the upstream said must come out as it did.
+
+    ID is as in `show`. Exit codes: 0 written; 1 there is no such request, or it cannot be a test; 2 the command was wrong.
+    """
+    if not wanted and not session:
+        raise click.UsageError("Name a request, or a --session.")
+    if as_test and (session or len(wanted) != 1):
+        raise click.UsageError("--pytest takes one request.")
+    if (session or len(wanted) > 1) and output is None:
+        raise click.UsageError("Several requests need a folder: -o FOLDER.")
+    settings = load_settings()
+    try:
+        if as_test:
+            write_test(wanted[0], output, settings)
+        elif session or len(wanted) > 1:
+            assert output is not None
+            write_folder(wanted, session, output, settings, verbose)
+        else:
+            write_one(wanted[0], output, settings)
+    except OSError as error:
+        stop(f"It cannot be written: {error}")
+
+
+def write_one(wanted: str, output: Path | None, settings: "Settings") -> None:
+    """Write one capture."""
+    from app.capture import save_capture
+    from app.commands.sources import find
+
+    recording = find(wanted, lambda: settings)
+    if output is not None:
+        save_capture(output, lines_of(recording))
+        return
+    for line in lines_of(recording):
+        sys.stdout.buffer.write(line.encode())
+    sys.stdout.flush()
+
+
+def write_folder(
+    wanted: Iterable[str], session: str | None, folder: Path, settings: "Settings", verbose: bool
+) -> None:
+    """Write each request to a file of its own; their names are in the order of time."""
+    from app.capture import save_capture
+    from app.commands.stored import find_row, load, open_stored
+    from app.recording import Recording
+
+    reader = open_stored(settings)
+    rows = [find_row(reader, each) for each in wanted] + (rows_of_session(reader, session) if session else [])
+    rows = sorted({row["id"]: row for row in rows}.values(), key=lambda row: (row["started"], row["id"]))
+    if not rows:
+        stop(f"There is no stored request of session {session}.")
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, row in enumerate(rows, 1):
+        path = folder / f"{number:04}-{row['id']}{PACKED}"
+        save_capture(path, lines_of(Recording(load(reader, row))))
+        if verbose:
+            click.echo(f"{path}: {one_line(row['path'])} {one_line(row['model'] or '-')} {row['status']}", err=True)
+    click.echo(f"{len(rows)} captures are in {folder}", err=True)
+
+
+def rows_of_session(reader: "TraceReader", session: str) -> "list[Row]":
+    """Return all stored requests of a session."""
+    from app.trace_reader import StoreUnavailable
+
+    rows: list[Row] = []
+    before: str | None = None
+    try:
+        while True:
+            page, before = reader.page(PAGE, before, session=session)
+            rows += page
+            if before is None:
+                return rows
+    except StoreUnavailable as error:
+        stop(str(error))
+
+
+def write_test(wanted: str, output: Path | None, settings: "Settings") -> None:
+    """Write a test and its capture, and say whether it passes."""
+    from app.capture import save_capture
+    from app.commands.sources import find
+    from app.replay import NotReplayable, difference
+
+    recording = find(wanted, lambda: settings)
+    name = "".join(letter if letter.isalnum() else "_" for letter in recording.id.removeprefix("req_")[:8])
+    path = output or Path(f"test_{name}.py")
+    if path.suffix != ".py":
+        stop(f"{path} must end in .py: the capture is put beside it.", BAD_SETTINGS)
+    try:
+        found = difference(recording, settings)
+    except NotReplayable as error:
+        stop(f"{recording.id} cannot be a test: {error}.")
+    capture = path.with_suffix(".jsonl")
+    given = {name: settings.environ[name] for name in OF_ANSWERS if name in settings.environ}
+    model = "".join(letter for letter in str(recording.target.get("model") or "a model") if letter.isprintable())
+    words = {"model": model.replace('"', "").replace("\\", ""), "id": recording.id, "name": name, "capture": capture.name}
+    path.write_text(TEST.format(settings=repr(given), **words), "utf-8")
+    save_capture(capture, lines_of(recording))
+    click.echo(f"{path} and {capture.name} are written.", err=True)
+    if found:
+        click.echo("Today's gateway answers differently, so the test fails:\n" + found, err=True)
+        sys.exit(FAULTS)
+
+
+def lines_of(recording: "Recording") -> Iterable[str]:
+    """Return a recording as the lines of a capture file."""
+    from app.capture import write_capture
+
+    return write_capture(recording.capture.summary, recording.capture.events)

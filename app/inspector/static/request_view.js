@@ -1,0 +1,174 @@
+// One request with its tabs; each tab fetches its bodies when it is opened, and not before.
+
+import { captureAddress, getChunks, getCurl, getPart, getTrace } from "./api.js";
+import { button, fill, h } from "./dom.js";
+import { conversation, answersOf, messagesOf } from "./conversation.js";
+import { diffView } from "./diff_view.js";
+import { errorView } from "./error_view.js";
+import { fullTime, health, isRunning, seconds, statusText } from "./format.js";
+import { jsonTree } from "./json_tree.js";
+import { subscribe } from "./live.js";
+import { t } from "./language.js";
+import { copyText } from "./payload.js";
+import { hashOf } from "./router.js";
+import { summaryView } from "./summary_view.js";
+import { timeline } from "./timeline.js";
+import { toolsView } from "./tools_view.js";
+import { oneLine } from "./visible.js";
+
+export const TABS = ["summary", "conversation", "diff", "timeline", "tools", "error", "parts"];
+const PARTS = ["client_headers", "client_request", "resolved", "upstream_request", "upstream_response", "answer", "repairs", "error"];
+
+/** Draw request `id` into `host`. Returns {id, show(tab), keys(), destroy()}. */
+export function requestView(host, id, { onTab, onClose, onKeys, known }) {
+  const control = new AbortController();
+  const cache = new Map();
+  let row = known ?? null;
+  let sizes = null;
+  let current = null;
+  let opened = null; // what the open tab brought: {element, keys, destroy}
+  const title = h("div", { class: "request-title" });
+  const tabs = h("div", { class: "tabs", role: "tablist", "aria-label": t("request.title") });
+  const panel = h("div", { class: "panel", role: "tabpanel", id: "panel", tabindex: "-1" });
+  host.append(h("header", { class: "request-head" }, title, actions()), tabs, panel);
+
+  function part(name) {
+    if (!cache.has(name)) cache.set(name, getPart(id, name, control.signal));
+    return cache.get(name);
+  }
+
+  function actions() {
+    const curl = button(t("action.curl"), async () => copyText(await getCurl(id)));
+    return h("div", { class: "actions" }, curl, h("a", { class: "button", href: captureAddress(id), download: `${id}.jsonl` }, t("action.capture")), h("a", { class: "button", href: hashOf("playground", [id]) }, t("action.again")), button("×", onClose, { class: "quiet close", "aria-label": t("keys.close") }));
+  }
+
+  function head() {
+    fill(
+      title,
+      h("h2", null, h("span", { class: `status ${health(row)}` }, statusText(row)), " ", oneLine(row.model ?? row.path, 80)),
+      h("p", null, fullTime(row.started), row.target ? ` · ${oneLine(row.target, 80)}` : "", row.engine ? ` (${oneLine(row.engine, 30)})` : "", isRunning(row) ? "" : ` · ${seconds(row.duration)}`, row.session ? [" · ", h("a", { href: hashOf("session", [row.session]) }, oneLine(row.session, 40))] : null),
+    );
+  }
+
+  function drawTabs() {
+    fill(tabs, TABS.filter((name) => name !== "error" || hasError()).map((name) => button([t(`tab.${name}`), hint(name)], () => onTab(name), {
+      role: "tab", id: `tab-${name}`, "aria-selected": name === current, "aria-controls": "panel", tabindex: name === current ? "0" : "-1", data: { tab: name },
+    })));
+    panel.setAttribute("aria-labelledby", `tab-${current}`);
+  }
+
+  const hasError = () => Boolean(row?.error) || (row?.status ?? 0) >= 400;
+  const hint = (name) => (name === "timeline" && row?.raw_chunks ? h("small", null, ` ${row.raw_chunks}`) : null);
+
+  tabs.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const names = [...tabs.children].map((tab) => tab.dataset.tab);
+    onTab(names[(names.indexOf(current) + step + names.length) % names.length]);
+    tabs.querySelector('[aria-selected="true"]')?.focus();
+  });
+
+  const draw = {
+    summary: () => ({ element: summaryView(row, sizes, async () => (await part("repairs"))?.entries ?? []) }),
+    async conversation() {
+      const body = await part("client_request");
+      if (body === undefined) return absent();
+      return { element: conversation(messagesOf(body), { answers: answersOf(await part("answer")) }) };
+    },
+    async diff() {
+      const [before, after, repairs] = [await part("client_request"), await part("upstream_request"), await part("repairs")];
+      if (before === undefined || after === undefined) return absent();
+      return { element: diffView(before, after, repairs?.entries ?? []) };
+    },
+    async timeline() {
+      const chunks = await getChunks(id, control.signal).catch((error) => (error.status === 404 ? null : Promise.reject(error)));
+      if (!chunks || !(chunks.raw?.length || chunks.emitted?.length)) return absent(row.stream ? "part.noChunks" : "part.noStream");
+      return timeline(chunks, row.duration ?? 0);
+    },
+    async tools() {
+      const body = await part("client_request");
+      return body === undefined ? absent() : { element: toolsView(body, await part("answer")) };
+    },
+    error: async () => ({ element: errorView(row, await part("error"), await part("upstream_response")) }),
+    parts: async () => ({ element: partsView() }),
+  };
+
+  function absent(key = "part.absent") {
+    return { element: h("p", { class: "hint" }, t(isRunning(row) ? "request.running" : key)) };
+  }
+
+  function partsView() {
+    return h("div", { class: "parts" }, PARTS.filter((name) => !sizes || name in sizes).map((name) => {
+      const details = h("details", null, h("summary", null, h("b", null, name), sizes?.[name] ? h("small", null, ` ${sizes[name]} B`) : null));
+      details.addEventListener("toggle", async () => {
+        if (details.childElementCount > 1 || !details.open) return;
+        const place = h("div", { class: "hint" }, t("loading"));
+        details.append(place);
+        const value = await part(name).catch((error) => oneLine(error.message));
+        place.replaceWith(value === undefined ? h("p", { class: "hint" }, t("part.absent")) : jsonTree(value, 2));
+      });
+      return details;
+    }));
+  }
+
+  async function open() {
+    const wanted = current;
+    opened?.destroy?.();
+    opened = null;
+    fill(panel, h("p", { class: "hint" }, t("loading")));
+    try {
+      await ready;
+      const next = await draw[wanted]();
+      if (wanted !== current || control.signal.aborted) return next.destroy?.();
+      opened = next;
+      fill(panel, next.element);
+    } catch (error) {
+      if (error.name !== "AbortError" && wanted === current) fill(panel, h("p", { class: "error-line", role: "alert" }, oneLine(error.message, 400)));
+    }
+    onKeys();
+    return undefined;
+  }
+
+  async function load() {
+    const found = await getTrace(id, control.signal);
+    row = { ...row, ...found.summary };
+    sizes = found.parts;
+    head();
+  }
+
+  const ready = load().catch((error) => {
+    if (row) return; // a running request is not stored yet; what the list knows will do
+    throw error;
+  });
+  ready.catch(() => {}); // shown by open()
+  if (row) head();
+
+  const stop = subscribe(({ row: news }) => {
+    if (news?.id !== id) return;
+    const wasRunning = !row || isRunning(row);
+    row = { ...row, ...news };
+    head();
+    drawTabs();
+    if (!wasRunning || isRunning(row)) return;
+    cache.clear();
+    load().then(open, open);
+  });
+
+  return {
+    id,
+    show(tab) {
+      if (tab === current) return;
+      current = tab;
+      ready.then(drawTabs, drawTabs);
+      drawTabs();
+      open();
+    },
+    keys: () => ({ c: { label: t("action.curl"), run: async () => copyText(await getCurl(id)) }, ...opened?.keys }),
+    destroy() {
+      stop();
+      control.abort();
+      opened?.destroy?.();
+    },
+  };
+}

@@ -1,0 +1,165 @@
+// The two-sided timeline of one request: what the upstream said | the rule at work | what the client got.
+
+import { announce, button, fill, h } from "./dom.js";
+import { chunkText, essence } from "./chunk_text.js";
+import { offset, seconds } from "./format.js";
+import { t } from "./language.js";
+import { dockOf } from "./timeline_dock.js";
+import { HIGHEST_GAP, layOut } from "./timeline_layout.js";
+import { strip } from "./timeline_strip.js";
+import { VirtualList, unevenLayout } from "./virtual_list.js";
+import { oneLine } from "./visible.js";
+
+const HELD = 0.02; // seconds from which a chunk that was held back says when it left
+const LONGEST = 600; // characters of a chunk in its row
+
+/** Draw the timeline of `chunks` (the API's {raw, emitted, repairs}). Returns {element, keys, destroy}. */
+export function timeline(chunks, duration = 0) {
+  const plan = layOut(chunks, duration);
+  const state = { selected: -1, exact: false };
+  const dock = h("section", { class: "dock", "aria-label": t("timeline.dock") }, h("p", { class: "hint" }, t("timeline.pick")));
+  const scroller = h("div", {
+    class: "timeline-rows", role: "grid", tabindex: "0", "aria-label": t("tab.timeline"), "aria-rowcount": plan.rows.length, "aria-colcount": 4,
+  });
+  const lane = strip(plan.rows, plan.end, (at) => {
+    const place = plan.rows.findIndex((row) => row.at + (row.seconds ?? 0) >= at);
+    list.reveal(place < 0 ? plan.rows.length - 1 : place, { centre: true });
+  });
+  const list = new VirtualList(scroller, (index) => drawRow(plan.rows[index], index, plan, state), () => {
+    const { scrollTop, clientHeight } = scroller;
+    const [first, last] = [plan.rows[list.layout.find(scrollTop) ?? 0], plan.rows[list.layout.find(scrollTop + clientHeight) ?? 0]];
+    if (first && last) lane.showRange(first.at, last.at + (last.seconds ?? 0));
+  });
+  list.set(unevenLayout(plan.heights));
+
+  const select = (index, how) => {
+    if (index < 0 || index >= plan.rows.length) return;
+    const before = state.selected;
+    state.selected = index;
+    fill(dock, dockOf(plan.rows[index]));
+    list.refresh(before);
+    list.reveal(index, how);
+    list.refresh(index);
+    scroller.setAttribute("aria-activedescendant", `chunk-${index}`);
+    announce(rowLabel(plan.rows[index]));
+  };
+  const step = (direction) => {
+    let next = state.selected + direction;
+    while (plan.rows[next]?.kind === "gap" && !plan.rows[next].stall) next += direction;
+    select(next);
+  };
+  const jump = (places) => {
+    const next = places.find((place) => place > state.selected) ?? places[0];
+    if (next === undefined) return;
+    select(next, { centre: true });
+  };
+  scroller.addEventListener("click", (event) => {
+    const row = event.target.closest("[data-index]");
+    if (row) select(Number(row.dataset.index));
+  });
+  scroller.addEventListener("keydown", (event) => {
+    const page = Math.max(1, Math.floor(scroller.clientHeight / 24) - 1);
+    const move = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page }[event.key];
+    if (move) step(move);
+    else if (event.key === "Home") select(0);
+    else if (event.key === "End") select(plan.rows.length - 1);
+    else return;
+    event.preventDefault();
+  });
+  const element = h(
+    "div",
+    { class: "timeline" },
+    toolbar(chunks, plan, state, jump, () => list.set(unevenLayout(plan.heights))),
+    lane.element,
+    h("div", { class: "timeline-head", "aria-hidden": "true" }, h("span", null, t("timeline.time")), h("span", { class: "is-raw" }, t("timeline.raw")), h("span", { class: "is-rule" }, t("timeline.rule")), h("span", { class: "is-emitted" }, t("timeline.emitted"))),
+    scroller,
+    dock,
+  );
+  const keys = {
+    n: { label: t("keys.nextRule"), run: () => jump(plan.rules) },
+    s: { label: t("keys.nextStall"), run: () => jump(plan.stalls) },
+  };
+  const destroy = () => {
+    list.destroy();
+    lane.destroy();
+  };
+  return { element, keys, destroy };
+}
+
+function toolbar(chunks, plan, state, jump, redraw) {
+  const way = button(t("timeline.exact"), () => {
+    state.exact = !state.exact;
+    way.setAttribute("aria-pressed", state.exact);
+    redraw();
+  }, { "aria-pressed": "false", class: "toggle", title: t("timeline.exactHint") });
+  const made = plan.rows.reduce((sum, row) => sum + (row.repairs?.length ?? 0), 0);
+  return h(
+    "div",
+    { class: "toolbar" },
+    h("span", { class: "count is-raw" }, t("timeline.rawCount", { n: count(chunks.raw) })),
+    h("span", { class: "count is-emitted" }, t("timeline.emittedCount", { n: count(chunks.emitted) })),
+    h("span", { class: "count is-rule" }, t("timeline.ruleCount", { n: made })),
+    h("span", { class: "count" }, seconds(plan.end)),
+    h("span", { class: "spring" }),
+    plan.rules.length > 0 && button(t("timeline.nextRule"), () => jump(plan.rules)),
+    plan.stalls.length > 0 && button(t("timeline.nextStall", { n: plan.stalls.length }), () => jump(plan.stalls)),
+    way,
+  );
+}
+
+/** [DONE] and comments have no number: they are no chunks. */
+function count(chunks) {
+  return (chunks ?? []).filter(({ n }) => n !== null).length;
+}
+
+function drawRow(row, index, plan, state) {
+  return row.kind === "gap" ? drawGap(row, index, plan, state) : drawChunk(row, index, plan, state);
+}
+
+function rowProps(row, index, state, kind) {
+  const chosen = index === state.selected;
+  return { class: `trow ${kind}${chosen ? " chosen" : ""}`, role: "row", id: `chunk-${index}`, "aria-rowindex": index + 1, "aria-selected": chosen, data: { index } };
+}
+
+function drawGap(row, index, plan, state) {
+  const height = plan.heights[index];
+  const label = row.stall ? t(row.cut ? "timeline.stallCut" : "timeline.stall", { time: seconds(row.seconds) }) : height >= 14 ? seconds(row.seconds) : "";
+  const kind = `gap${row.stall ? " stall" : ""}${row.cut && height >= HIGHEST_GAP ? " cut" : ""}`;
+  return h("div", rowProps(row, index, state, kind), h("span", { class: "gap-label", role: "gridcell", "aria-colspan": 4 }, label));
+}
+
+function drawChunk(row, index, plan, state) {
+  const above = plan.rows[index - 1];
+  const same = above?.kind === "chunk" && above.at === row.at;
+  return h(
+    "div",
+    rowProps(row, index, state, row.repairs.length ? "chunk repaired" : "chunk"),
+    h("span", { class: "at", role: "gridcell" }, same ? "" : offset(row.at)),
+    cell("raw", row.raw, row.at, state),
+    h("span", { class: "rules", role: "gridcell" }, ruleChips(row.repairs)),
+    cell("emitted", row.emitted, row.at, state),
+  );
+}
+
+function cell(side, chunk, at, state) {
+  const text = chunk ? (state.exact ? chunkText(chunk).slice(0, LONGEST) : essence(chunk)) : "";
+  return h("span", { class: `side ${side}`, role: "gridcell" }, chunk ? h("b", { class: "nr" }, chunk.n ?? "·") : null, chunk && chunk.at - at >= HELD ? h("small", { title: t("timeline.held") }, `${offset(chunk.at)} `) : null, oneLine(text, LONGEST));
+}
+
+function ruleChips(repairs) {
+  const counts = new Map();
+  for (const { rule, mode } of repairs) {
+    const key = `${rule}\u0000${mode ?? "fix"}`;
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  return [...counts].map(([key, count]) => {
+    const [rule, mode] = key.split("\u0000");
+    return h("span", { class: `rule-chip ${mode === "warn" ? "warn" : ""}` }, oneLine(rule, 60), count > 1 ? ` ×${count}` : "");
+  });
+}
+
+function rowLabel(row) {
+  if (row.kind === "gap") return t("timeline.stall", { time: seconds(row.seconds) });
+  const rules = row.repairs.map((repair) => repair.rule).join(", ");
+  return [offset(row.at), row.raw ? `${t("timeline.raw")} ${row.raw.n ?? ""}` : "", rules, row.emitted ? `${t("timeline.emitted")} ${row.emitted.n ?? ""}` : ""].filter(Boolean).join("; ");
+}

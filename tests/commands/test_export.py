@@ -1,0 +1,117 @@
+"""`python -m app export`: capture files, whole sessions, and tests that pass and can fail."""
+
+import gzip
+import json
+import subprocess
+import sys
+
+import pytest
+
+from app.capture import load_capture, read_capture
+from tests.commands.stored import ask, request_id, say
+from tests.gateway import ROOT
+
+
+@pytest.fixture
+def gateway(client_for, upstream):
+    say(upstream, "Hello ", "there.")
+    return client_for("relay")
+
+
+def test_a_capture_goes_to_standard_output_exact_to_the_byte(gateway, run):
+    reply = ask(gateway)
+    done = run("export", request_id(reply))
+    assert done.returncode == 0, done.stderr
+    capture = read_capture(done.stdout.split("\n"))
+    assert b"".join(data for _, data in capture.emitted()) == reply.raw
+    assert capture.summary["id"] == request_id(reply) and any(capture.raw())
+
+
+@pytest.mark.parametrize("name", ["one.jsonl", "one.jsonl.gz"])
+def test_a_file_is_packed_where_its_name_says_so(gateway, run, tmp_path, name):
+    reply = ask(gateway)
+    assert run("export", "last", "-o", str(tmp_path / name)).returncode == 0
+    assert load_capture(tmp_path / name).summary["id"] == request_id(reply)
+    packed = (tmp_path / name).read_bytes()
+    assert name.endswith(".gz") == packed.startswith(b"\x1f\x8b")
+    assert json.loads((gzip.decompress(packed) if name.endswith(".gz") else packed).split(b"\n")[0])["capture"] == 1
+
+
+def test_a_session_is_a_folder_in_the_order_of_time(gateway, run, tmp_path):
+    replies = [ask(gateway, text, session="mine") for text in ("One", "Two", "Three")]
+    ask(gateway, "Other", session="other")
+    done = run("export", "--session", "mine", "-o", str(tmp_path / "session"))
+    assert done.returncode == 0 and "3 captures" in done.stderr
+    files = sorted((tmp_path / "session").iterdir())
+    assert [load_capture(file).summary["id"] for file in files] == list(map(request_id, replies))
+
+
+def test_several_ids(gateway, run, tmp_path):
+    names = [request_id(ask(gateway, text)) for text in ("One", "Two")]
+    assert run("export", names[1], names[0], names[0], "-o", str(tmp_path / "both")).returncode == 0
+    assert [load_capture(file).summary["id"] for file in sorted((tmp_path / "both").iterdir())] == names
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ((), 2),
+        (("--session", "x"), 2),
+        (("a", "b"), 2),
+        (("a", "b", "--pytest"), 2),
+        (("req_000000000000000000000000",), 1),
+        (("--session", "none-such", "-o", "folder"), 1),
+        (("last", "-o", "/no/such/folder/x.jsonl"), 1),
+        (("last", "--pytest", "-o", "x.txt"), 2),
+    ],
+)
+def test_what_cannot_be_exported_is_told(gateway, run, tmp_path, arguments, code):
+    ask(gateway)
+    arguments = [str(tmp_path / "folder") if each == "folder" else each for each in arguments]
+    done = run("export", *arguments)
+    assert done.returncode == code and "Error" in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "folder").exists()
+
+
+class TestPytest:
+    def pytest(self, path):
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(path)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
+
+    def test_it_passes_and_fails_when_the_outcome_changes(self, gateway, run, tmp_path):
+        ask(gateway)
+        path = tmp_path / "test_hello.py"
+        done = run("export", "last", "--pytest", "-o", str(path))
+        assert done.returncode == 0, done.stderr
+        passed = self.pytest(path)
+        assert passed.returncode == 0 and "1 passed" in passed.stdout, passed.stdout
+        capture = path.with_suffix(".jsonl")
+        capture.write_text(capture.read_text("utf-8").replace("there.", "nowhere.", 1), "utf-8")
+        failed = self.pytest(path)
+        assert failed.returncode == 1 and "nowhere" in failed.stdout and "+++ now" in failed.stdout
+
+    def test_settings_that_were_in_force_are_part_of_it(self, client_for, upstream, run, tmp_path):
+        say(upstream, "Hello.")
+        repairs = {"GATEWAY_REPAIRS": "finish.map=off"}
+        ask(client_for("relay", **repairs))
+        path = tmp_path / "test_hello.py"
+        assert run("export", "last", "--pytest", "-o", str(path), **repairs).returncode == 0
+        assert "finish.map=off" in path.read_text("utf-8")
+        assert self.pytest(path).returncode == 0
+
+    def test_what_the_written_test_says_of_itself_cannot_break_it(self, gateway, run, tmp_path, upstream):
+        ask(gateway)
+        capture = tmp_path / "odd.jsonl"
+        assert run("export", "last", "-o", str(capture)).returncode == 0
+        text = capture.read_text("utf-8").replace('"model":"some-model"', '"model":"a\\"\\"\\"\\nimport os\\\\"')
+        capture.write_text(text, "utf-8")
+        path = tmp_path / "test_odd.py"
+        assert run("export", str(capture), "--pytest", "-o", str(path)).returncode in (0, 1)
+        compile(path.read_text("utf-8"), str(path), "exec")
+        assert "\nimport os" not in path.read_text("utf-8")
+
+    def test_a_request_that_reached_no_upstream_is_no_test(self, gateway, run, tmp_path):
+        ask(gateway, model="no-such-model")
+        done = run("export", "last", "--pytest", "-o", str(tmp_path / "test_x.py"))
+        assert done.returncode == 1 and "cannot be a test" in done.stderr
+        assert not (tmp_path / "test_x.py").exists()

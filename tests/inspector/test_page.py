@@ -1,0 +1,227 @@
+"""The page in a real browser: the list grows live, filters, and one request is shown from every side."""
+
+import re
+import threading
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.client import LiveGateway
+from tests.inspector.conftest import GEMINI, TURNS, ask, ask_mock
+from tests.inspector.driving import Inspector
+from tests.upstream import Answer, FakeUpstream, Gate, Recorded
+from tests.upstream_gemini import GeminiMode
+
+Look = Callable[..., Inspector]
+
+
+def gated(upstream: FakeUpstream) -> Gate:
+    """Have the upstream stop after its first event until the gate is opened."""
+    gate, gemini = Gate(), GeminiMode(TURNS)
+
+    def answer(request: Recorded) -> Answer:
+        said = gemini(request)
+        said.gate_after(1, gate)
+        return said
+
+    upstream.reply_with(answer)
+    return gate
+
+
+def test_a_streamed_request_with_repairs_appears_live(look: Look, gateway: LiveGateway, upstream: FakeUpstream) -> None:
+    gate, page = gated(upstream), (inspector := look()).page
+    expect(page.get_by_text("No requests here.")).to_be_visible()
+    expect(page.locator(".live")).to_have_text("live")
+    page.evaluate("window.neverReloaded = true")
+    asking = threading.Thread(target=ask, args=(gateway,))
+    asking.start()
+    expect(inspector.rows.first.locator(".c-status")).to_have_text("running")
+    inspector.rows.first.click()
+    expect(page.locator(".panel")).to_contain_text("The answer is still on its way.")
+    gate.open()
+    expect(inspector.rows.first.locator(".c-status")).to_have_text("200")
+    asking.join()
+    assert int(inspector.rows.first.locator(".badge").inner_text()) >= 5
+    expect(page.locator(".panel")).to_contain_text("gemini.schema")  # what was open has been brought up to date
+    assert page.evaluate("window.neverReloaded")
+    expect(inspector.rows).to_have_count(1)
+
+
+def test_the_timeline_shows_both_sides_and_the_rule_between(look: Look, gateway: LiveGateway) -> None:
+    request, inspector = ask(gateway), look()
+    inspector.open(request, "timeline")
+    row = inspector.page.locator(".trow", has_text="tool.id").first
+    expect(row.locator(".raw")).to_contain_text('id "" write')
+    expect(row.locator(".raw")).to_contain_text("call[no index]")
+    expect(row.locator(".rules")).to_contain_text("stream.tool_index")
+    expect(row.locator(".emitted")).to_contain_text(re.compile(r'call\[0\] id "call_\w+'))
+    row.click()
+    dock = inspector.page.locator(".dock")
+    expect(dock.locator("section").first).to_contain_text('"thought_signature"')
+    expect(dock.locator(".repairs li").filter(has_text="tool_index").locator("ins")).to_have_text("0")
+    inspector.page.get_by_role("button", name="Exact text").click()
+    expect(row.locator(".raw")).to_contain_text('"object":"chat.completion.chunk"')
+
+
+def test_what_was_repaired_before_the_upstream_was_asked_stands_first(look: Look, gateway: LiveGateway) -> None:
+    request, inspector = ask(gateway), look()
+    inspector.open(request, "timeline")
+    first = inspector.page.locator(".trow.chunk").first
+    expect(first.locator(".rules")).to_have_text("gemini.schema")
+    expect(first.locator(".raw")).to_have_text("")
+    inspector.page.keyboard.press("n")
+    expect(inspector.page.locator(".dock")).to_contain_text("additionalProperties")
+
+
+def test_the_diff_shows_the_schema_change(look: Look, gateway: LiveGateway) -> None:
+    request, inspector = ask(gateway), look()
+    inspector.open(request, "diff")
+    diff = inspector.page.locator(".diff")
+    expect(diff.locator(".diff-line.removed", has_text="$schema")).to_have_count(1)
+    expect(diff.locator(".diff-line.removed", has_text="additionalProperties: false")).to_have_count(1)
+    expect(diff.locator(".diff-line.changed")).to_contain_text('type: ["string","null"] → "string"')
+    expect(diff.locator(".diff-line.added", has_text="nullable: true")).to_have_count(1)
+    expect(diff.locator("summary", has=inspector.page.locator(".rule-chip"))).to_contain_text("gemini.schema")
+    folded = diff.get_by_role("button", name=re.compile("unchanged: .*messages"))
+    folded.click()
+    expect(diff).to_contain_text("Write two files.")
+
+
+def test_filters_choose_and_stand_in_the_address(look: Look, gateway: LiveGateway) -> None:
+    ask(gateway)
+    ask_mock(gateway, "hello", stream=True)
+    ask_mock(gateway, "refuse me", {"error": {"status": 429, "message": "slow down"}})
+    inspector = look()
+    page, rows = inspector.page, inspector.rows
+    expect(rows).to_have_count(3)
+    page.get_by_label("Model").select_option("mock")
+    expect(rows).to_have_count(2)
+    page.get_by_label("Status").select_option("error")
+    expect(rows).to_have_count(1)
+    expect(rows.first).to_contain_text("slow down")
+    assert "model=mock" in page.url and "status=error" in page.url
+    ask(gateway)  # does not belong to what is shown
+    ask_mock(gateway, "again", {"error": {"status": 429, "message": "slow down"}})
+    expect(rows).to_have_count(2)
+    page.get_by_role("button", name="Clear").click()
+    expect(rows).to_have_count(5)
+    page.get_by_role("button", name="Repaired").click()
+    expect(rows.locator("text=refuse me")).to_have_count(0)
+    expect(rows.first.locator(".badge")).to_be_visible()
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_role("searchbox").fill("HELLO")
+    expect(rows).to_have_count(1)
+    page.reload()
+    expect(rows).to_have_count(1)
+    expect(page.get_by_role("searchbox")).to_have_value("HELLO")
+
+
+def test_a_conversation_with_its_calls_results_and_images(look: Look, gateway: LiveGateway) -> None:
+    call = {
+        "id": "call_9",
+        "type": "function",
+        "function": {"name": "write", "arguments": '{"path":"c.txt","content":"1\\n2"}'},
+    }
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 4096}}
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": [{"type": "text", "text": "See this."}, image]},
+        {"role": "assistant", "content": None, "reasoning_content": "I should write.", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_9", "content": "written"},
+    ]
+    request, inspector = ask(gateway, messages=messages), look()
+    inspector.open(request, "conversation")
+    said = inspector.page.locator(".conversation")
+    expect(said.locator(".role")).to_have_text(["system", "user", "assistant", "tool", "assistant"])
+    expect(said.locator(".placeholder")).to_contain_text("image/png · 3 KB")
+    expect(said.locator(".reasoning").first).to_contain_text("I should write.")
+    expect(said.locator(".message", has_text="call_9").first).to_contain_text("c.txt")
+    expect(said.locator(".role-tool")).to_contain_text("Result of write")
+    expect(said.locator(".answer")).to_contain_text("Both files are written.")
+    assert inspector.page.locator("img").count() == 0
+    inspector.tab("Tools")
+    expect(inspector.page.locator(".tools")).to_contain_text("1 tool offered")
+    inspector.tab("Parts")
+    inspector.page.locator(".parts summary", has_text="client_headers").click()
+    expect(inspector.page.locator(".parts")).to_contain_text("opencode/1.18")
+
+
+def test_bodies_are_loaded_only_on_demand(look: Look, gateway: LiveGateway) -> None:
+    request, inspector = ask(gateway), look()
+    asked: list[str] = []
+    inspector.page.on("request", lambda sent: asked.append(sent.url))
+    inspector.open(request)
+    assert not [url for url in asked if "/parts/" in url or "/chunks" in url]
+    inspector.page.get_by_role("button", name="Show what changed").click()
+    expect(inspector.page.locator(".repairs")).to_contain_text("tools[0]")
+    assert [url.rpartition("/")[2] for url in asked if "/parts/" in url] == ["repairs"]
+
+
+def test_an_error_says_what_the_upstream_really_said(look: Look, gateway: LiveGateway, upstream: FakeUpstream) -> None:
+    upstream.refuse(403, [{"error": {"code": 403, "message": "Billing is off.", "status": "PERMISSION_DENIED"}}])
+    request, inspector = ask(gateway), look()
+    inspector.open(request, "error")
+    panel = inspector.page.locator(".errors")
+    expect(panel.locator("section", has_text="What the client was told")).to_contain_text("Billing is off.")
+    expect(panel.locator("section", has_text="What the upstream really said")).to_contain_text('"PERMISSION_DENIED"')
+    expect(inspector.rows.first.locator(".c-note")).to_contain_text("Billing is off.")
+
+
+def test_a_request_can_be_copied_and_downloaded(look: Look, gateway: LiveGateway) -> None:
+    request = ask(gateway)
+    inspector = look(permissions=["clipboard-read", "clipboard-write"])
+    inspector.open(request)
+    inspector.page.get_by_role("button", name="Copy as curl").click()
+    expect(inspector.page.locator("#announcer")).to_have_text("Copied.")
+    copied = inspector.page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("curl ") and GEMINI in copied
+    with inspector.page.expect_download() as saved:
+        inspector.page.get_by_role("link", name="Download capture").click()
+    assert '"capture":1' in saved.value.path().read_text("utf-8").split("\n")[0]
+
+
+def test_a_session_is_followed_turn_by_turn(look: Look, gateway: LiveGateway) -> None:
+    first = {"role": "user", "content": "Write two files."}
+    ask(gateway)
+    inspector = look()
+    inspector.go("sessions")
+    inspector.page.get_by_role("link", name="ses_1").click()
+    turns = inspector.page.locator(".turn")
+    expect(turns).to_have_count(1)
+    expect(turns.first).to_contain_text("I shall write both.")
+    then = [first, {"role": "assistant", "content": "I shall write both."}, {"role": "user", "content": "And now?"}]
+    ask(gateway, messages=then)
+    ask(gateway, "other", session="ses_2")
+    expect(turns).to_have_count(2)
+    expect(turns.nth(1)).to_contain_text("And now?")
+    expect(turns.nth(1)).to_contain_text("goes on from 1 known message")
+    expect(turns.nth(1)).not_to_contain_text("Write two files.")
+
+
+def test_plots_over_time_and_the_same_as_tables(look: Look, gateway: LiveGateway) -> None:
+    ask(gateway)
+    ask_mock(gateway, "no", {"error": {"status": 500, "message": "no"}})
+    inspector = look()
+    inspector.go("plots")
+    requests = inspector.page.locator(".plot-figure", has_text="Requests").first
+    expect(requests.locator(".legend")).to_contain_text(re.compile("succeeded 1 *failed 1"))
+    rules = inspector.page.locator(".plot-figure", has_text="Repairs by rule")
+    expect(rules.locator(".legend")).to_contain_text("tool.id 2")
+    assert requests.locator("svg rect.bar").count() >= 1
+    requests.get_by_text("As a table").click()
+    expect(requests.locator("tbody tr").first).to_be_visible()
+    inspector.page.get_by_role("button", name="7 days").click()
+    expect(inspector.page).to_have_url(re.compile("range=7d"))
+
+
+@pytest.mark.parametrize("depth", ["headers", "bodies"])
+def test_what_was_not_kept_is_said(depth: str, browser, start: Callable[..., LiveGateway]) -> None:
+    gateway = start(GATEWAY_TRACE=depth)
+    request = ask(gateway)
+    with Inspector(browser, gateway.url) as inspector:
+        inspector.open(request, "timeline")
+        expect(inspector.page.locator(".panel")).to_contain_text("No chunks were kept")
+        inspector.open(request, "diff")
+        text = "This was not kept" if depth == "headers" else "received → sent upstream"
+        expect(inspector.page.locator(".panel")).to_contain_text(text)
