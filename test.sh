@@ -32,4 +32,12 @@ elif ! install_opencode; then
     exit 1
 fi
 
-exec .venv-test/bin/python -m pytest "$@"
+if ! command -v chromium chromium-browser google-chrome-stable google-chrome >/dev/null 2>&1; then
+    say "************************************************************************"
+    say "* Chromium is missing: the tests of the inspector page                 *"
+    say "* WILL BE SKIPPED. On Debian: apt-get install chromium                 *"
+    say "************************************************************************"
+fi
+
+# One process for each core; the tests of one file stay together. `-n 0` runs all in one process, for a debugger.
+exec .venv-test/bin/python -m pytest -n auto --dist loadfile "$@"

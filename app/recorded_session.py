@@ -4,11 +4,13 @@ Ids, dates, numbers and folders may differ from those that were recorded. Of cap
 client that asked twice) the first answers first. Nothing is random.
 """
 
+import operator
 import re
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from app.errors import InvalidRequest
@@ -51,6 +53,10 @@ class Gist:
     task: str
     system: str
 
+    @cached_property
+    def words(self) -> "tuple[Counter[str], Counter[str], Counter[str]]":
+        return words_of(self.last), words_of(self.task), words_of(self.system)
+
     @property
     def shape(self) -> tuple[int, bool, str]:
         return self.turns, self.tools, self.role
@@ -91,13 +97,10 @@ def _text(message: Mapping[str, Any]) -> str:
     return "\n".join(content_texts(message.get("content")))
 
 
-def likeness(one: str, other: str) -> float:
-    """Return how many words two texts have in common, 0 to 1; what changes from run to run counts as the same."""
-    if one == other:
-        return 1.0
-    words, others = _words(one), _words(other)
-    total = sum(words.values()) + sum(others.values())
-    return 2 * sum((words & others).values()) / total if total else 1.0
+def likeness(one: "Counter[str]", other: "Counter[str]") -> float:
+    """Return how many words two texts have in common, 0 to 1."""
+    total = sum(one.values()) + sum(other.values())
+    return 2 * sum((one & other).values()) / total if total else 1.0
 
 
 def settled(text: str) -> str:
@@ -111,14 +114,14 @@ def _file_name(path: re.Match[str]) -> str:
     return f" {name}" if "." in name else " /"
 
 
-def _words(text: str) -> Counter[str]:
+def words_of(text: str) -> "Counter[str]":
+    """Count the words of a text; what changes from run to run counts as the same."""
     return Counter(_WORD.findall(settled(text)))
 
 
 def score(asked: Gist, recorded: Gist) -> float:
     """Return how well a recorded conversation fits, 0 to 1."""
-    texts = ((LAST, asked.last, recorded.last), (TASK, asked.task, recorded.task), (SYSTEM, asked.system, recorded.system))
-    said = sum(weight * likeness(one, other) for weight, one, other in texts)
+    said = sum(map(operator.mul, (LAST, TASK, SYSTEM), map(likeness, asked.words, recorded.words)))
     return said + (CALLS if asked.calls == recorded.calls else 0)
 
 

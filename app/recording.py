@@ -21,6 +21,7 @@ from app.utils import legacy_completion, text_generation
 from app.utils.json_text import dump, load
 
 TEXT_ENGINES = ("chatjimmy",)  # their upstreams send text, no events
+REPLAY = "replay"
 WITHOUT_WIRE = ("mock",)  # they answer by themselves
 CHAT, TEXT, GENERATE = "chat", "text", "generate"
 ROUTES = {"/chat/completions": CHAT, "/completions": TEXT, "/api/generate": GENERATE}  # the end of a path
@@ -116,6 +117,8 @@ class Recording:
     def answers(self) -> list[Said]:
         """What the upstream answered, one for each time that it was asked."""
         engine = self.target.get("engine_name")
+        if engine == REPLAY:
+            return []  # whose words it replayed is not noted
         found = list(_answers(self.capture, engine in TEXT_ENGINES))
         if not found and engine and engine not in WITHOUT_WIRE and any(self.capture.emitted()):
             found = [Said(headers={"Content-Type": EVENTS})]  # it was asked, and said nothing at all

@@ -86,7 +86,7 @@ class Telemetry:
         self.dropped = 0
         self._process = os.getpid()
         self._lock = threading.Lock()
-        self._queue: queue.Queue[Trace | threading.Event] = queue.Queue(MOST_WAITING)
+        self._queue: queue.Queue[Trace | threading.Event | None] = queue.Queue(MOST_WAITING)
         self._thread: threading.Thread | None = None
         self._provider: TracerProvider | None = None
 
@@ -116,6 +116,17 @@ class Telemetry:
         if not done.wait(milliseconds / 1000) or self._provider is None:
             return False
         return self._provider.force_flush(milliseconds)
+
+    def close(self, milliseconds: int = EXIT_MILLISECONDS) -> None:
+        """Send what waits, as far as that goes in time, and end."""
+        self.flush(milliseconds)
+        atexit.unregister(self.flush)
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join()
+        if self._provider is not None:
+            self._provider.shutdown()
+        self._begin()
 
     def start(self) -> None:
         """Load the SDK and be ready, in threads of this process; the first request does it otherwise."""
@@ -148,6 +159,8 @@ class Telemetry:
     def _traces(self) -> "Iterator[Trace]":
         while True:
             item = self._queue.get()
+            if item is None:
+                return
             if isinstance(item, threading.Event):
                 item.set()
             else:

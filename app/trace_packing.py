@@ -52,6 +52,10 @@ class Packer:
         text.append(b"]")
         return self._frames(text)
 
+    def shown(self, text: str, masker: Masker) -> str:
+        """Return a text with its keys hidden."""
+        return str(json.loads(self._writer.units(masker).unit(text)))
+
     def _frames(self, text: Text) -> bytes:
         frames, plain = list[bytes](), list[bytes]()
         for piece in text:

@@ -22,8 +22,8 @@ LENGTHS = {"id": 64, "server": 64, "session": 200, "client": 200, "user_agent": 
            "model": 200, "target": 300, "engine": 64, "error": 1000, "finish_reason": 64, "repairs": 4000, "depth": 16,
            "asked": 400, "timings": 400}  # fmt: skip
 COUNTS = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens", "raw_chunks", "emitted_chunks",
-          "dropped_events", "status")  # fmt: skip
-NUMBERS = ("cost", "ttft", "duration")
+          "dropped_events", "status", "stream", "size")  # fmt: skip
+NUMBERS = ("started", "updated", "cost", "ttft", "duration")
 COLUMNS = ("id", "started", "updated", "server", "session", "client", "user_agent", "method", "path", "model", "target",
            "engine", "stream", "status", "error", "finish_reason", "prompt_tokens", "completion_tokens",
            "reasoning_tokens", "cached_tokens", "cost", "ttft", "duration", "raw_chunks", "emitted_chunks",
@@ -51,13 +51,8 @@ def row_of(trace: "Trace", depth: str, server: str, size: int = 0, asked: str | 
         facts["timings"] = dump(timings_of(trace)).decode()
     else:
         facts |= {"status": None, "duration": None}
-    row = dict.fromkeys(COLUMNS)
-    row |= {name: _text(facts.get(name), length) for name, length in LENGTHS.items()}
-    row |= {name: _count(facts.get(name)) for name in COUNTS}
-    row |= {name: _number(facts.get(name)) for name in NUMBERS}
-    row |= {"started": facts["started"], "updated": facts["updated"], "size": size}
-    row["stream"] = int(bool(facts.get("stream")))
-    return row
+    facts["stream"] = 1 if facts.get("stream") else 0
+    return {name: None if (value := facts.get(name)) is None else fit(value, longest) for name, fit, longest in _FITTING}
 
 
 def timings_of(trace: "Trace") -> dict[str, float]:
@@ -75,6 +70,7 @@ def rows_of(trace: "Trace", depth: str, server: str, packer: Packer) -> tuple[Ro
         notes = [_without_bodies(note) for note in notes if note[1] in WITHOUT_BODIES]
     else:
         asked = next((last_words(value) for _, station, value in notes if station == "client_request"), None)
+        notes = [note for note in notes if note[1] != "repairs" or not isinstance(note[2], dict) or note[2].get("header")]
     if depth == BODIES and (answer := trace.answer()) is not None:
         notes.append((trace.summary()["duration"], "answer", answer))
     if trace.body_bytes > LARGEST_BODIES:
@@ -83,7 +79,7 @@ def rows_of(trace: "Trace", depth: str, server: str, packer: Packer) -> tuple[Ro
     packages = [(NOTES_PACKAGE, packer.pack_notes(notes, masker))]
     if depth == CHUNKS and (raw := trace.chunks("raw"), emitted := trace.chunks("emitted")) != ([], []):
         packages.append((CHUNKS_PACKAGE, pack_chunks(*exact_chunks(masker, raw, emitted))))
-    shown = masker.mask_text(asked) if asked else None
+    shown = packer.shown(asked, masker) if asked else None
     row = row_of(trace, depth, server, sum(len(data) for _, data in packages), shown)
     return row, [(row["id"], name, data) for name, data in packages]
 
@@ -104,7 +100,7 @@ def _words(content: object) -> str:
     if isinstance(content, list):  # the last part: coding agents put what they know of the machine before the question
         parts = [part.get("text") for part in content if isinstance(part, Mapping) and isinstance(part.get("text"), str)]
         content = next((text for text in reversed(parts) if text), None)
-    return " ".join(content[: 4 * LENGTHS["asked"]].split()) if isinstance(content, str) else ""
+    return " ".join(content[: 2 * LENGTHS["asked"]].split()) if isinstance(content, str) else ""
 
 
 def _without_bodies(note: Note) -> Note:
@@ -119,19 +115,19 @@ def _less(value: Mapping[str, Any]) -> dict[str, Any]:
     return {name: item for name, item in value.items() if name not in BODY_FIELDS}
 
 
-def _text(value: object, longest: int) -> str | None:
+def _fit_text(value: object, longest: int) -> str:
     """Return a text that fits: no NUL, no lone surrogate; what is no text as its text."""
-    if value is None:
-        return None
     text = str(value)[:longest]
     return text if text.isprintable() else text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
-def _count(value: object) -> int | None:
-    if not isinstance(value, int | float) or not abs(value) < LARGEST:
-        return None
-    return int(value)
+def _fit_count(value: Any, longest: int) -> int | None:
+    return int(value) if isinstance(value, int | float) and abs(value) < LARGEST else None
 
 
-def _number(value: object) -> float | None:
+def _fit_number(value: Any, longest: int) -> float | None:
     return float(value) if isinstance(value, int | float) and abs(value) < LARGEST else None
+
+
+_FITS = dict.fromkeys(COUNTS, _fit_count) | dict.fromkeys(NUMBERS, _fit_number)
+_FITTING = tuple((name, _FITS.get(name, _fit_text), LENGTHS.get(name, 0)) for name in COLUMNS)

@@ -19,6 +19,7 @@ from bench.repairs import best, target_of
 CHUNKS = 100
 LAPS = 5  # of one chunk, besides its write: to and from the wire, engine, repair, the client
 NOTE = "in process, fastest"
+QUIET = ("GATEWAY_VERBOSE", "GATEWAY_LOCAL_MODELS", "GATEWAY_INSPECTOR")
 
 
 def measure_metrics(repeats: int = 30) -> Iterator[Row]:
@@ -113,7 +114,7 @@ def application() -> Iterator[Any]:
     from app.config import Settings
 
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, contextlib.redirect_stdout(io.StringIO()):
-        environ = {"GATEWAY_DATA_DIR": str(Path(folder) / "var"), "GATEWAY_VERBOSE": "0", "GATEWAY_LOCAL_MODELS": "0"}
+        environ = {"GATEWAY_DATA_DIR": str(Path(folder) / "var")} | dict.fromkeys(QUIET, "0") | {"GATEWAY_TRACE": "off"}
         providers = {"m": {"options": {"engine": "mock"}, "models": {"mock": {}}}}
         app = create_app(Settings.load(environ, dotenv=False, opencode={"provider": providers}))
         try:

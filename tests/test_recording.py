@@ -81,6 +81,11 @@ def test_what_the_client_got_stands_in_where_no_upstream_is_known():
     assert said.headers["Content-Type"] == EVENTS and b"".join(data for _, data in said.reads).endswith(b"data: [DONE]\n\n")
 
 
+def test_of_a_replayed_request_only_what_the_client_got_is_known():
+    made = recording(*raw_events(says("x")), *emitted_events(["{}", "[DONE]"]), resolved=target(engine_name="replay"))
+    assert not made.is_raw and b"".join(data for _, data in made.playable[0].reads).startswith(b"data: {}")
+
+
 def test_an_upstream_that_said_nothing_at_all_says_nothing_again():
     made = recording(*emitted_events(['{"choices": []}', "[DONE]"]))
     assert made.is_raw and [said.reads for said in made.playable] == [[]]

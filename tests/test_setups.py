@@ -1,4 +1,4 @@
-"""The set-ups in deploy/ serve what they are described to serve: ChatJimmy at port 4100, gpt-oss and Groq at 3307, local models at 11435."""
+"""The set-ups in deploy/ serve what they say: ChatJimmy at 4100, gpt-oss and Groq at 3307, local models at 11435."""
 
 import re
 import subprocess

@@ -40,13 +40,18 @@ def collector():
 def traced(client_for, collector, monkeypatch):
     """A gateway that sends its spans to the collector: `traced(OTEL_…="…")`."""
 
+    started = []
+
     def start(**environ):
         environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, **environ}
         for name, value in environ.items():
             monkeypatch.setenv(name, value)  # the SDK reads it there; undone after the test
-        return client_for("relay", PRICED, **environ)
+        started.append(client_for("relay", PRICED, **environ))
+        return started[-1]
 
-    return start
+    yield start
+    for gateway in started:
+        gateway.app.extensions["telemetry"].close()
 
 
 def spans(collector, gateway=None):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from app.call import UpstreamCall
 from app.engines.wire import WHOLE_LIMIT
 from app.errors import ClientGone
+from app.measures import ENGINE, UPSTREAM
 from app.recording import Said
 
 SLICE = 15.0  # seconds of silence between two looks, where the call names none
@@ -29,6 +30,7 @@ class RecordedExchange:
             headers[name] = value
         self.response = Head(said.status, headers)
         self._said, self._call, self._speed = said, call, speed
+        self._lap = call.trace.measures.lap
         self._began = time.monotonic()
 
     def __enter__(self) -> "RecordedExchange":
@@ -76,7 +78,11 @@ class RecordedExchange:
         until = self._began + at / self._speed if self._speed > 0 else 0.0
         while True:
             left = until - time.monotonic() if until else 0.0
-            if self._call.cancel.wait(min(left, tick or SLICE)) if left > 0 else self._call.cancel.cancelled:
+            if left > 0:
+                self._lap(ENGINE)
+                self._call.cancel.wait(min(left, tick or SLICE))
+                self._lap(UPSTREAM)
+            if self._call.cancel.cancelled:
                 raise ClientGone("The client went away.")
             if until - time.monotonic() <= 0:
                 return

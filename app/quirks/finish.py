@@ -33,6 +33,7 @@ class Turn(NamedTuple):
     called: bool
     broken: str | None
     legacy: bool = False  # a `function_call` passed to a client that offered `functions`
+    released: bool = False  # sound calls have left already: the agent must go on with them
 
 
 class Verdict(NamedTuple):
@@ -100,7 +101,8 @@ def malformed_turn(turn: Turn, ledger: Ledger, where: str) -> Verdict:
     """The model's tool call cannot be read (MALFORMED_FUNCTION_CALL): asked again once, else said; no call is run."""
     reason = turn.broken or turn.native or turn.raw
     if ledger.allows("turn.malformed", where, reason, "no call is passed on"):
-        return Verdict("stop", release=False, words=WORDS_MALFORMED, unusable=f"malformed tool call: {reason}")
+        finish = "tool_calls" if turn.released else "stop"
+        return Verdict(finish, release=False, words=WORDS_MALFORMED, unusable=f"malformed tool call: {reason}")
     return Verdict("tool_calls" if turn.called else "stop")
 
 

@@ -316,7 +316,7 @@ class StreamRepair:
         waiting = memory.assembler.calls[memory.released :]
         batch = self._finisher.finish(waiting, memory.released, memory.place, self._conduct.streamed)
         called = bool(batch.calls or memory.released)
-        turn = finish.Turn(memory.raw, memory.native, memory.spoke, called, batch.broken, memory.legacy)
+        turn = finish.Turn(memory.raw, memory.native, memory.spoke, called, batch.broken, memory.legacy, bool(memory.released))
         verdict = finish.judge(turn, self._ledger, memory.place)
         if verdict.unusable and not self.sent and not self._conduct.last_attempt:
             raise TurnUnusable(verdict.unusable, kind="malformed" if not verdict.release else "empty")

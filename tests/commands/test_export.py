@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import subprocess
 import sys
 
@@ -41,7 +42,7 @@ def test_a_session_is_a_folder_in_the_order_of_time(gateway, run, tmp_path):
     replies = [ask(gateway, text, session="mine") for text in ("One", "Two", "Three")]
     ask(gateway, "Other", session="other")
     done = run("export", "--session", "mine", "-o", str(tmp_path / "session"))
-    assert done.returncode == 0 and "3 captures" in done.stderr
+    assert done.returncode == 0 and "3 files are written" in done.stderr
     files = sorted((tmp_path / "session").iterdir())
     assert [load_capture(file).summary["id"] for file in files] == list(map(request_id, replies))
 
@@ -50,6 +51,14 @@ def test_several_ids(gateway, run, tmp_path):
     names = [request_id(ask(gateway, text)) for text in ("One", "Two")]
     assert run("export", names[1], names[0], names[0], "-o", str(tmp_path / "both")).returncode == 0
     assert [load_capture(file).summary["id"] for file in sorted((tmp_path / "both").iterdir())] == names
+
+
+def test_json_tells_what_was_written(gateway, run, tmp_path):
+    ask(gateway)
+    for arguments in (("last", "-o", "a.jsonl"), ("last", "--pytest", "-o", "test_a.py")):
+        arguments = [str(tmp_path / each) if "." in each else each for each in arguments]
+        told = json.loads(run("export", *arguments, "--json").stdout)
+        assert told["written"][0] == arguments[-1] and told["difference"] is None
 
 
 @pytest.mark.parametrize(
@@ -103,9 +112,11 @@ class TestPytest:
         ask(gateway)
         capture = tmp_path / "odd.jsonl"
         assert run("export", "last", "-o", str(capture)).returncode == 0
-        text = capture.read_text("utf-8").replace('"model":"some-model"', '"model":"a\\"\\"\\"\\nimport os\\\\"')
+        evil = '"a\\"\\"\\"\\nimport os\\\\"'
+        text = capture.read_text("utf-8").replace('"model":"some-model"', f'"model":{evil}')
+        text = re.sub('"id":"req_[0-9a-f]+"', lambda _: f'"id":{evil}', text)
         capture.write_text(text, "utf-8")
-        path = tmp_path / "test_odd.py"
+        path = tmp_path / 'test_"odd".py'
         assert run("export", str(capture), "--pytest", "-o", str(path)).returncode in (0, 1)
         compile(path.read_text("utf-8"), str(path), "exec")
         assert "\nimport os" not in path.read_text("utf-8")

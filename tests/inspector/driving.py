@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from app.inspector_guard import TOKEN
 
@@ -29,6 +29,8 @@ FLAGS = [
 ]
 WIDE = {"width": 1280, "height": 800}
 LIMIT = 15_000.0  # milliseconds to wait for what must come
+
+expect.set_options(timeout=LIMIT)
 
 
 @contextmanager

@@ -88,6 +88,14 @@ def test_the_diff_shows_the_schema_change(look: Look, gateway: LiveGateway) -> N
     expect(diff).to_contain_text("Write two files.")
 
 
+def test_a_whole_answer_is_compared_with_what_the_upstream_said(look: Look, gateway: LiveGateway) -> None:
+    request, inspector = ask(gateway, stream=False), look()
+    inspector.open(request, "timeline")
+    panel = inspector.page.locator(".panel")
+    expect(panel).to_contain_text("This answer was not streamed.")
+    expect(panel.locator(".diff-line.changed", has_text="finish_reason")).to_contain_text('"stop" → "tool_calls"')
+
+
 def test_filters_choose_and_stand_in_the_address(look: Look, gateway: LiveGateway) -> None:
     ask(gateway)
     ask_mock(gateway, "hello", stream=True)

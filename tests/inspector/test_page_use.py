@@ -9,7 +9,6 @@ from playwright.sync_api import expect
 
 from app.database import statement
 from app.trace_rows import COLUMNS
-from app.trace_store import PUT
 from tests.client import LiveGateway
 from tests.gateway import Gateway
 from tests.inspector.conftest import ask, ask_mock
@@ -17,6 +16,7 @@ from tests.inspector.driving import LIMIT, Inspector
 
 Look = Callable[..., Inspector]
 MANY = 10_000
+PUT = f"INSERT INTO traces ({', '.join(COLUMNS)}) VALUES ({', '.join(f':{name}' for name in COLUMNS)})"
 # What may be pressed or filled in, and has no name that a screen reader could say.
 NAMELESS = """() => [...document.querySelectorAll("button, a, input, select, textarea, summary, [role=tab], [role=grid]")]
   .filter((element) => element.checkVisibility())
@@ -141,7 +141,7 @@ def many(gateway: LiveGateway) -> LiveGateway:
     ]
     store = gateway.app.extensions["store"]
     store.submit(lambda connection: connection.execute(statement(PUT), rows))
-    assert store.flush(30)
+    assert store.flush(30) and not store.problem
     return gateway
 
 

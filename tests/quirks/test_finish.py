@@ -122,3 +122,8 @@ def test_the_outcome_is_always_legal(raw: str | None, spoke: bool, called: bool)
 def test_ends_and_cuts_are_told_apart() -> None:
     assert finish.is_end("stop") and finish.is_end("MAX_TOKENS")
     assert not finish.is_end(None) and not finish.is_end("error") and not finish.is_end("network_error")
+
+
+def test_an_agent_goes_on_with_the_calls_that_left_before_a_broken_one():
+    found = judge(Turn("stop", None, True, True, "not JSON", released=True), Ledger(Report(), None), "choices[0]")
+    assert (found.finish, found.release, found.words) == ("tool_calls", False, finish.WORDS_MALFORMED)

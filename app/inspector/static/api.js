@@ -18,7 +18,9 @@ export function onLocked(listener) {
 }
 
 function address(path, params = {}) {
-  const query = new URLSearchParams(Object.entries(params).filter(([, value]) => value !== "" && value !== undefined && value !== null));
+  const query = new URLSearchParams(
+    Object.entries(params).filter(([, value]) => value !== "" && value !== undefined && value !== null),
+  );
   return `${BASE}/${path}${query.size ? `?${query}` : ""}`;
 }
 

@@ -16,7 +16,14 @@ const TOP = 8;
 export function chart({ title, times, series, say, stacked = false, bucket = 60 }) {
   const reading = h("ul", { class: "legend" });
   const place = h("div", { class: "plot" });
-  const element = h("figure", { class: "chart plot-figure" }, h("figcaption", null, title), reading, place, tableOf(title, times, series, say));
+  const element = h(
+    "figure",
+    { class: "chart plot-figure" },
+    h("figcaption", null, title),
+    reading,
+    place,
+    tableOf(title, times, series, say),
+  );
   const top = Math.max(0, ...times.map((_, index) => peak(series, index, stacked)));
   const ceiling = roundUp(top);
   let width = 0;
@@ -25,34 +32,60 @@ export function chart({ title, times, series, say, stacked = false, bucket = 60 
   const x = (index) => LEFT + ((index + 0.5) / Math.max(1, times.length)) * (width - LEFT - 6);
   const y = (value) => TOP + (1 - value / (ceiling || 1)) * (HEIGHT - TOP - BOTTOM);
 
+  const spoken = ({ name, values }) => `${name} ${say(total(values, stacked) ?? 0)}`;
+
   function read(index) {
-    reading.replaceChildren(...series.map(({ name, kind, values }) => {
-      const value = index === null ? total(values, stacked) : values[index];
-      return h("li", null, h("i", { class: `swatch ${kind}` }), name, " ", h("b", null, value === null || value === undefined ? "–" : say(value)));
-    }));
+    reading.replaceChildren(
+      ...series.map(({ name, kind, values }) => {
+        const value = index === null ? total(values, stacked) : values[index];
+        return h(
+          "li",
+          null,
+          h("i", { class: `swatch ${kind}` }),
+          name,
+          " ",
+          h("b", null, value === null || value === undefined ? "–" : say(value)),
+        );
+      }),
+    );
     if (index !== null) reading.append(h("li", { class: "at" }, clock(times[index])));
   }
 
   function draw() {
     width = Math.max(240, place.clientWidth);
     cursor = svg("path", { class: "cursor" });
-    place.replaceChildren(svg(
-      "svg",
-      { viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": `${title}: ${series.map(({ name, values }) => `${name} ${say(total(values, stacked) ?? 0)}`).join(", ")}` },
-      grid(),
-      stacked ? bars() : series.map(line),
-      cursor,
-    ));
+    place.replaceChildren(
+      svg(
+        "svg",
+        {
+          viewBox: `0 0 ${width} ${HEIGHT}`,
+          role: "img",
+          "aria-label": `${title}: ${series.map(spoken).join(", ")}`,
+        },
+        grid(),
+        stacked ? bars() : series.map(line),
+        cursor,
+      ),
+    );
   }
 
   function grid() {
     const marks = [0, ceiling / 2, ceiling].map((value) => [
       svg("path", { class: "gridline", d: `M${LEFT} ${y(value)}H${width - 6}` }),
-      svg("text", { class: "axis", x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, ceiling || !value ? say(value) : ""),
+      svg(
+        "text",
+        { class: "axis", x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" },
+        ceiling || !value ? say(value) : "",
+      ),
     ]);
     const every = Math.max(1, Math.ceil(times.length / Math.max(2, Math.floor(width / 110))));
-    const label = bucket * times.length > 86_400 ? (at) => moment(at).replace(/:\d\d$/, "") : (at) => clock(at).slice(0, 5);
-    const names = times.map((at, index) => (index % every ? null : svg("text", { class: "axis", x: x(index), y: HEIGHT - 4, "text-anchor": "middle" }, label(at))));
+    const label =
+      bucket * times.length > 86_400 ? (at) => moment(at).replace(/:\d\d$/, "") : (at) => clock(at).slice(0, 5);
+    const names = times.map((at, index) =>
+      index % every
+        ? null
+        : svg("text", { class: "axis", x: x(index), y: HEIGHT - 4, "text-anchor": "middle" }, label(at)),
+    );
     return [marks, names];
   }
 
@@ -64,7 +97,8 @@ export function chart({ title, times, series, say, stacked = false, bucket = 60 
       const joined = index > 0 && values[index - 1] !== null && values[index - 1] !== undefined;
       path += `${joined ? "L" : "M"}${x(index).toFixed(1)} ${y(value).toFixed(1)}`;
       const after = values[index + 1];
-      if (!joined && (after === null || after === undefined)) dots.push(svg("circle", { class: `dot ${kind}`, cx: x(index), cy: y(value), r: 2 }));
+      if (!joined && (after === null || after === undefined))
+        dots.push(svg("circle", { class: `dot ${kind}`, cx: x(index), cy: y(value), r: 2 }));
     });
     return [svg("path", { class: `line ${kind}`, d: path }), dots];
   }
@@ -78,7 +112,13 @@ export function chart({ title, times, series, say, stacked = false, bucket = 60 
         if (!value) return null;
         const low = under;
         under += value;
-        return svg("rect", { class: `bar ${kind}`, x: x(index) - wide / 2, y: y(under), width: wide, height: Math.max(0.5, y(low) - y(under)) });
+        return svg("rect", {
+          class: `bar ${kind}`,
+          x: x(index) - wide / 2,
+          y: y(under),
+          width: wide,
+          height: Math.max(0.5, y(low) - y(under)),
+        });
       });
     });
   }
@@ -122,10 +162,43 @@ function tableOf(title, times, series, say) {
   const details = h("details", { class: "as-table" }, h("summary", null, t("plots.asTable")));
   details.addEventListener("toggle", () => {
     if (!details.open || details.childElementCount > 1) return;
-    const rows = times.map((at, index) => ({ at, values: series.map(({ values }) => values[index]) })).filter(({ values }) => values.some((value) => value));
-    details.append(h("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": title }, h("table", null,
-      h("thead", null, h("tr", null, h("th", { scope: "col" }, t("column.time")), series.map(({ name }) => h("th", { scope: "col" }, name)))),
-      h("tbody", null, rows.map(({ at, values }) => h("tr", null, h("th", { scope: "row" }, moment(at)), values.map((value) => h("td", { class: "number" }, value === null || value === undefined ? "–" : say(value)))))))));
+    const rows = times
+      .map((at, index) => ({ at, values: series.map(({ values }) => values[index]) }))
+      .filter(({ values }) => values.some((value) => value));
+    details.append(
+      h(
+        "div",
+        { class: "table-scroll", tabindex: "0", role: "region", "aria-label": title },
+        h(
+          "table",
+          null,
+          h(
+            "thead",
+            null,
+            h(
+              "tr",
+              null,
+              h("th", { scope: "col" }, t("column.time")),
+              series.map(({ name }) => h("th", { scope: "col" }, name)),
+            ),
+          ),
+          h(
+            "tbody",
+            null,
+            rows.map(({ at, values }) =>
+              h(
+                "tr",
+                null,
+                h("th", { scope: "row" }, moment(at)),
+                values.map((value) =>
+                  h("td", { class: "number" }, value === null || value === undefined ? "–" : say(value)),
+                ),
+              ),
+            ),
+          ),
+        ),
+      ),
+    );
   });
   return details;
 }

@@ -50,7 +50,9 @@ function features({ data }) {
 
 function choiceFeatures(choice) {
   const delta = choice?.delta ?? choice?.message ?? {};
-  const found = [delta.content, delta.reasoning_content ?? delta.reasoning, choice?.text].filter((text) => typeof text === "string" && text).map((text) => `text ${text}`);
+  const found = [delta.content, delta.reasoning_content ?? delta.reasoning, choice?.text]
+    .filter((text) => typeof text === "string" && text)
+    .map((text) => `text ${text}`);
   for (const call of Array.isArray(delta.tool_calls) ? delta.tool_calls : []) {
     const given = call?.function?.arguments;
     if (typeof given === "string" && given) found.push(`arguments ${given}`);

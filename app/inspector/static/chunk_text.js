@@ -2,7 +2,17 @@
 
 import { compact, parsed } from "./payload.js";
 
-const ENVELOPE = new Set(["id", "object", "created", "model", "system_fingerprint", "service_tier", "choices", "usage", "provider"]);
+const ENVELOPE = new Set([
+  "id",
+  "object",
+  "created",
+  "model",
+  "system_fingerprint",
+  "service_tier",
+  "choices",
+  "usage",
+  "provider",
+]);
 
 /** The exact text of a chunk. */
 export function chunkText(chunk) {
@@ -38,10 +48,11 @@ function delta(said) {
   const parts = [];
   const last = [];
   for (const [key, value] of Object.entries(said)) {
-    if (key === "content" && typeof value === "string") parts.unshift(value || !said.tool_calls ? quoted(value) : "content \"\"");
+    if (key === "content" && typeof value === "string")
+      parts.unshift(value || !said.tool_calls ? quoted(value) : 'content ""');
     else if (key === "tool_calls" && Array.isArray(value)) parts.push(...value.map(call));
     else if (typeof value === "string" && key !== "role") parts.push(`${key} ${quoted(value)}`);
-    else last.push(`${key} ${typeof value === "string" ? value || "\"\"" : compact(value, 200)}`);
+    else last.push(`${key} ${typeof value === "string" ? value || '""' : compact(value, 200)}`);
   }
   return [...parts, ...last];
 }
@@ -53,7 +64,9 @@ function call(value) {
   const id = value.id === undefined ? "" : ` id ${compact(value.id, 60)}`;
   const name = value.function?.name === undefined ? "" : ` ${value.function.name}`;
   const given = value.function?.arguments;
-  const rest = Object.keys(value).filter((key) => !["index", "id", "type", "function"].includes(key)).map((key) => ` ${key}`);
+  const rest = Object.keys(value)
+    .filter((key) => !["index", "id", "type", "function"].includes(key))
+    .map((key) => ` ${key}`);
   return `call[${place}]${id}${name} ${typeof given === "string" ? given : compact(given ?? null)}${rest.join("")}`;
 }
 

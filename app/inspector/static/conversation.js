@@ -69,29 +69,49 @@ function drawMessage(message, index, calls) {
   return h(
     "li",
     { class: `message role-${role}${answer ? " answer" : ""}` },
-    h("div", { class: "gutter" },
+    h(
+      "div",
+      { class: "gutter" },
       h("span", { class: "role" }, oneLine(message.role ?? message.type ?? "?", 24)),
-      h("span", { class: "place" }, answer ? t("conversation.answer") : `#${index}`)),
-    h("div", { class: "said" },
+      h("span", { class: "place" }, answer ? t("conversation.answer") : `#${index}`),
+    ),
+    h(
+      "div",
+      { class: "said" },
       resultHead(message, calls),
       REASONING.map((field) => reasoning(message[field])),
       content(message.content, role),
-      typeof message.refusal === "string" && message.refusal ? h("div", { class: "refusal" }, t("conversation.refusal"), " ", payload(message.refusal)) : null,
+      typeof message.refusal === "string" && message.refusal
+        ? h("div", { class: "refusal" }, t("conversation.refusal"), " ", payload(message.refusal))
+        : null,
       (Array.isArray(message.tool_calls) ? message.tool_calls : []).map(toolCall),
       message.function_call ? toolCall({ function: message.function_call }) : null,
-      message.finish ? h("p", { class: "finish" }, `finish_reason ${oneLine(message.finish, 60)}`) : null),
+      message.finish ? h("p", { class: "finish" }, `finish_reason ${oneLine(message.finish, 60)}`) : null,
+    ),
   );
 }
 
 function resultHead(message, calls) {
   if (message.role !== "tool" && message.role !== "function") return null;
   const name = message.name ?? calls.get(message.tool_call_id) ?? "?";
-  return h("div", { class: "call-head" }, t("conversation.resultOf"), " ", h("b", null, oneLine(name, 80)), h("code", { class: "id" }, oneLine(message.tool_call_id ?? "", 60)));
+  return h(
+    "div",
+    { class: "call-head" },
+    t("conversation.resultOf"),
+    " ",
+    h("b", null, oneLine(name, 80)),
+    h("code", { class: "id" }, oneLine(message.tool_call_id ?? "", 60)),
+  );
 }
 
 function reasoning(text) {
   if (typeof text !== "string" || !text) return null;
-  return h("details", { class: "reasoning", open: text.length < 1200 }, h("summary", null, t("conversation.reasoning", { n: text.length })), payload(text, { beginning: 2000 }));
+  return h(
+    "details",
+    { class: "reasoning", open: text.length < 1200 },
+    h("summary", null, t("conversation.reasoning", { n: text.length })),
+    payload(text, { beginning: 2000 }),
+  );
 }
 
 function content(value, role) {
@@ -102,7 +122,8 @@ function content(value, role) {
 
 function part(value) {
   if (typeof value === "string") return payload(value);
-  if (typeof value?.text === "string" && /text/.test(value.type ?? "text")) return payload(value.text, { beginning: 3000 });
+  if (typeof value?.text === "string" && /text/.test(value.type ?? "text"))
+    return payload(value.text, { beginning: 3000 });
   const address = value?.image_url?.url ?? value?.image_url ?? value?.file?.file_data ?? value?.input_audio?.data;
   if (typeof address === "string") return placeholder(value.type, address, value);
   return jsonTree(value, 1);
@@ -112,8 +133,19 @@ function part(value) {
 function placeholder(type, address, value) {
   const [, mime, data] = /^data:([^;,]{0,80})[^,]{0,80},(.*)$/s.exec(address) ?? [];
   const size = (text) => bytes(Math.floor((text.length * 3) / 4));
-  const facts = data !== undefined ? [mime, size(data)] : /^https?:/.test(address) ? [address] : [value?.input_audio?.format, size(address)];
-  return h("div", { class: "placeholder" }, h("b", null, oneLine(type ?? "?", 40)), h("span", null, oneLine(facts.filter(Boolean).join(" · "), 300)), h("small", null, t("conversation.notLoaded")));
+  const facts =
+    data !== undefined
+      ? [mime, size(data)]
+      : /^https?:/.test(address)
+        ? [address]
+        : [value?.input_audio?.format, size(address)];
+  return h(
+    "div",
+    { class: "placeholder" },
+    h("b", null, oneLine(type ?? "?", 40)),
+    h("span", null, oneLine(facts.filter(Boolean).join(" · "), 300)),
+    h("small", null, t("conversation.notLoaded")),
+  );
 }
 
 /** Draw one tool call. */
@@ -122,7 +154,12 @@ export function toolCall(call) {
   return h(
     "div",
     { class: "call" },
-    h("div", { class: "call-head" }, h("b", null, oneLine(name, 120)), h("code", { class: "id" }, oneLine(call?.id ?? "", 60))),
+    h(
+      "div",
+      { class: "call-head" },
+      h("b", null, oneLine(name, 120)),
+      h("code", { class: "id" }, oneLine(call?.id ?? "", 60)),
+    ),
     argumentsView(call?.function?.arguments ?? call?.arguments),
   );
 }
@@ -130,11 +167,21 @@ export function toolCall(call) {
 /** Arguments by name, texts as they would be written to a file; as they are where they are no object. */
 export function argumentsView(given) {
   const value = parsed(given);
-  if (value === undefined) return h("div", { class: "bad-arguments" }, h("p", { class: "problem" }, t("conversation.badArguments")), payload(given ?? ""));
+  if (value === undefined)
+    return h(
+      "div",
+      { class: "bad-arguments" },
+      h("p", { class: "problem" }, t("conversation.badArguments")),
+      payload(given ?? ""),
+    );
   if (value === null || typeof value !== "object" || Array.isArray(value)) return h("code", null, compact(value));
   const names = Object.keys(value);
   if (!names.length) return h("p", { class: "hint" }, t("conversation.noArguments"));
-  return h("dl", { class: "arguments" }, names.map((name) => [h("dt", null, oneLine(name, 80)), h("dd", null, argument(value[name]))]));
+  return h(
+    "dl",
+    { class: "arguments" },
+    names.map((name) => [h("dt", null, oneLine(name, 80)), h("dd", null, argument(value[name]))]),
+  );
 }
 
 function argument(value) {

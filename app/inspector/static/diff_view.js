@@ -11,20 +11,22 @@ const OPENED = 400; // changes drawn unasked
 const LONG = 400; // characters of a changed text shown around the change
 const BESIDE = 200;
 
-/** Draw `before` -> `after`. `notes`: [{where, rule, mode}], shown at the place they name. */
-export function diffView(before, after, notes = []) {
+/** Draw `before` -> `after`, which `way` names. `notes`: [{where, rule, mode}], shown at the place they name. */
+export function diffView(before, after, notes = [], way = t("diff.way")) {
   const root = diff(before, after);
   const counts = countChanges(root);
   const draw = { notes: byPlace(notes), left: OPENED };
   const head = h(
     "p",
     { class: "diff-counts" },
-    h("span", { class: "hint" }, t("diff.way")),
-    root.changes ? [
-      h("span", { class: "added" }, `+ ${t("diff.added", { n: counts.added })}`),
-      h("span", { class: "removed" }, `− ${t("diff.removed", { n: counts.removed })}`),
-      h("span", { class: "changed" }, `~ ${t("diff.changed", { n: counts.changed })}`),
-    ] : t("diff.none"),
+    h("span", { class: "hint" }, way),
+    root.changes
+      ? [
+          h("span", { class: "added" }, `+ ${t("diff.added", { n: counts.added })}`),
+          h("span", { class: "removed" }, `− ${t("diff.removed", { n: counts.removed })}`),
+          h("span", { class: "changed" }, `~ ${t("diff.changed", { n: counts.changed })}`),
+        ]
+      : t("diff.none"),
   );
   return h("div", { class: "diff" }, head, root.changes ? node(root, undefined, "", draw) : jsonTree(before, 1));
 }
@@ -65,12 +67,18 @@ function node(item, key, path, draw) {
 }
 
 function line(kind, sign, ...content) {
-  return h("div", { class: `diff-line ${kind}` }, h("span", { class: "sign", "aria-label": kind === "same" ? null : t(`diff.${kind}Word`) }, sign), h("div", { class: "diff-value" }, content));
+  return h(
+    "div",
+    { class: `diff-line ${kind}` },
+    h("span", { class: "sign", "aria-label": kind === "same" ? null : t(`diff.${kind}Word`) }, sign),
+    h("div", { class: "diff-value" }, content),
+  );
 }
 
 /** A value that is on one side only. */
 function whole(value) {
-  if (value === null || typeof value !== "object") return typeof value === "string" ? text(value) : h("code", null, String(value));
+  if (value === null || typeof value !== "object")
+    return typeof value === "string" ? text(value) : h("code", null, String(value));
   const said = pretty(value);
   return said.length < 80 ? h("code", null, visible(JSON.stringify(value))) : payload(said, { beginning: 800 });
 }
@@ -87,7 +95,15 @@ function branch(item, key, path, draw) {
   const details = h(
     "details",
     { class: "diff-branch" },
-    h("summary", null, keyLabel(key), h("span", { class: "kind" }, kind), title, h("span", { class: "count" }, t("diff.changes", { n: item.changes })), chips(path, draw)),
+    h(
+      "summary",
+      null,
+      keyLabel(key),
+      h("span", { class: "kind" }, kind),
+      title,
+      h("span", { class: "count" }, t("diff.changes", { n: item.changes })),
+      chips(path, draw),
+    ),
   );
   const grow = () => {
     if (details.childElementCount === 1) details.append(children(item, path, draw));
@@ -115,14 +131,20 @@ function children(item, path, draw) {
     if (same.length) list.append(folded(same));
     same = [];
   };
-  const rows = item.kind === "array" ? item.items.map(({ from, to, node: child }) => ({ key: to ?? from, from, child })) : item.entries.map(({ key, node: child }) => ({ key, child }));
+  const rows =
+    item.kind === "array"
+      ? item.items.map(({ from, to, node: child }) => ({ key: to ?? from, from, child }))
+      : item.entries.map(({ key, node: child }) => ({ key, child }));
   for (const { key, from, child } of rows) {
     if (child.kind === "same") {
       same.push([key, child.before]);
       continue;
     }
     flush();
-    const place = join(path, child.kind === "removed" || from === undefined || from === null ? key : placeOf(path, from, key, draw));
+    const place = join(
+      path,
+      child.kind === "removed" || from === undefined || from === null ? key : placeOf(path, from, key, draw),
+    );
     list.append(node(child, key, place, draw));
   }
   flush();
@@ -135,12 +157,26 @@ function placeOf(path, from, to, draw) {
 }
 
 function folded(same) {
-  const names = same.map(([key]) => key).slice(0, 8).join(", ");
+  const names = same
+    .map(([key]) => key)
+    .slice(0, 8)
+    .join(", ");
   const label = `${t("diff.unchanged", { n: same.length })}:`;
   const box = h("div", { class: "diff-line same" }, h("span", { class: "sign" }, "·"));
-  const show = button([label, " ", h("span", { class: "names" }, oneLine(names, 100))], () => {
-    box.replaceChildren(h("span", { class: "sign" }, "·"), h("div", { class: "diff-value" }, same.map(([key, value]) => jsonTree({ [key]: value }, 2))));
-  }, { class: "quiet fold" });
+  const show = button(
+    [label, " ", h("span", { class: "names" }, oneLine(names, 100))],
+    () => {
+      box.replaceChildren(
+        h("span", { class: "sign" }, "·"),
+        h(
+          "div",
+          { class: "diff-value" },
+          same.map(([key, value]) => jsonTree({ [key]: value }, 2)),
+        ),
+      );
+    },
+    { class: "quiet fold" },
+  );
   box.append(show);
   return box;
 }
@@ -148,12 +184,31 @@ function folded(same) {
 function changed(item, key, path, draw) {
   const { before, after } = item;
   if (typeof before === "string" && typeof after === "string" && before.length + after.length > BESIDE) {
-    return h("div", { class: "diff-pair" }, line("changed", "~", keyLabel(key), chips(path, draw)), ...textChange(before, after));
+    return h(
+      "div",
+      { class: "diff-pair" },
+      line("changed", "~", keyLabel(key), chips(path, draw)),
+      ...textChange(before, after),
+    );
   }
   if (isShort(before) && isShort(after)) {
-    return line("changed", "~", keyLabel(key), h("del", null, whole(before)), " → ", h("ins", null, whole(after)), chips(path, draw));
+    return line(
+      "changed",
+      "~",
+      keyLabel(key),
+      h("del", null, whole(before)),
+      " → ",
+      h("ins", null, whole(after)),
+      chips(path, draw),
+    );
   }
-  return h("div", { class: "diff-pair" }, line("changed", "~", keyLabel(key), chips(path, draw)), line("removed", "−", whole(before)), line("added", "+", whole(after)));
+  return h(
+    "div",
+    { class: "diff-pair" },
+    line("changed", "~", keyLabel(key), chips(path, draw)),
+    line("removed", "−", whole(before)),
+    line("added", "+", whole(after)),
+  );
 }
 
 function isShort(value) {
@@ -171,7 +226,13 @@ function textChange(before, after) {
   const rest = Math.max(0, end - 60);
   const side = (kind, sign, value) => {
     const middle = value.slice(from, value.length - rest);
-    return line(kind, sign, from ? h("span", { class: "names" }, t("diff.cut", { n: from })) : null, payload(middle, { beginning: 2000 }), rest ? h("span", { class: "names" }, t("diff.cut", { n: rest })) : null);
+    return line(
+      kind,
+      sign,
+      from ? h("span", { class: "names" }, t("diff.cut", { n: from })) : null,
+      payload(middle, { beginning: 2000 }),
+      rest ? h("span", { class: "names" }, t("diff.cut", { n: rest })) : null,
+    );
   };
   return [side("removed", "−", before), side("added", "+", after)];
 }

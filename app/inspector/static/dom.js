@@ -2,7 +2,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const REFUSED = /^(style|srcdoc|src|action|formaction|on.+)$/i;
-const OWN_ADDRESS = /^(#|\/(?!\/))/;
+const OWN_ADDRESS = /^(#|\/(?![/\\]))/;
 
 /** h("p", {class: "x", on: {click: f}}, "text", child, null) */
 export function h(tag, props, ...children) {
@@ -29,7 +29,9 @@ function build(element, props, children) {
       setAttribute(element, name, value === true ? "" : value);
     }
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(
+    ...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 

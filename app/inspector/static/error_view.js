@@ -16,15 +16,42 @@ export function errorView(row, error, response) {
   return h(
     "div",
     { class: "errors" },
-    h("section", null,
+    h(
+      "section",
+      null,
       h("h3", null, t("error.told")),
-      h("dl", { class: "facts" }, ["status", "type", "code", "param"].map((name) => [h("dt", null, name), h("dd", null, said(name === "status" ? (told.status ?? row.status) : told[name]))])),
-      payload(told.message ?? "")),
-    h("section", null,
-      h("h3", { class: "is-raw" }, t("error.upstream"), told.upstream_status ? h("span", { class: "status error" }, String(told.upstream_status)) : null),
-      heard === undefined || heard === null ? h("p", { class: "hint" }, t("error.upstreamSilent")) : payload(asText(heard), { beginning: 8000 })),
+      h(
+        "dl",
+        { class: "facts" },
+        ["status", "type", "code", "param"].map((name) => [
+          h("dt", null, name),
+          h("dd", null, said(name === "status" ? (told.status ?? row.status) : told[name])),
+        ]),
+      ),
+      payload(told.message ?? ""),
+    ),
+    h(
+      "section",
+      null,
+      h(
+        "h3",
+        { class: "is-raw" },
+        t("error.upstream"),
+        told.upstream_status ? h("span", { class: "status error" }, String(told.upstream_status)) : null,
+      ),
+      heard === undefined || heard === null
+        ? h("p", { class: "hint" }, t("error.upstreamSilent"))
+        : payload(asText(heard), { beginning: 8000 }),
+    ),
     Object.keys(more).length ? h("section", null, h("h3", null, t("error.more")), payload(pretty(more))) : null,
-    told.traceback ? h("details", { class: "traceback" }, h("summary", null, t("error.traceback")), payload(told.traceback, { beginning: 20_000 })) : null,
+    told.traceback
+      ? h(
+          "details",
+          { class: "traceback" },
+          h("summary", null, t("error.traceback")),
+          payload(told.traceback, { beginning: 20_000 }),
+        )
+      : null,
   );
 }
 

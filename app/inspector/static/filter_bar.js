@@ -14,7 +14,12 @@ export function filterBar(values, onChange) {
     onChange({ ...current });
   };
   const search = h("input", {
-    type: "search", id: "search", placeholder: t("filter.search"), "aria-label": t("filter.search"), autocomplete: "off", spellcheck: "false",
+    type: "search",
+    id: "search",
+    placeholder: t("filter.search"),
+    "aria-label": t("filter.search"),
+    autocomplete: "off",
+    spellcheck: "false",
     on: { input: settled(() => change("q", search.value.trim()), 250) },
   });
   const selects = {
@@ -23,19 +28,32 @@ export function filterBar(values, onChange) {
     status: select("status", change),
   };
   const session = h("input", {
-    type: "text", class: "narrow", placeholder: t("filter.session"), "aria-label": t("filter.session"), autocomplete: "off", spellcheck: "false",
+    type: "text",
+    class: "narrow",
+    placeholder: t("filter.session"),
+    "aria-label": t("filter.session"),
+    autocomplete: "off",
+    spellcheck: "false",
     on: { change: () => change("session", session.value.trim()) },
   });
-  const repaired = button(t("filter.repaired"), () => {
-    const on = repaired.getAttribute("aria-pressed") !== "true";
-    repaired.setAttribute("aria-pressed", on);
-    change("repaired", on ? "1" : "");
-  }, { class: "toggle", "aria-pressed": "false" });
-  const clear = button(t("filter.clear"), () => {
-    current = {};
-    set({});
-    onChange({});
-  }, { class: "quiet" });
+  const repaired = button(
+    t("filter.repaired"),
+    () => {
+      const on = repaired.getAttribute("aria-pressed") !== "true";
+      repaired.setAttribute("aria-pressed", on);
+      change("repaired", on ? "1" : "");
+    },
+    { class: "toggle", "aria-pressed": "false" },
+  );
+  const clear = button(
+    t("filter.clear"),
+    () => {
+      current = {};
+      set({});
+      onChange({});
+    },
+    { class: "quiet" },
+  );
   const set = (next) => {
     current = { ...next };
     if (document.activeElement !== search) search.value = next.q ?? "";
@@ -48,16 +66,40 @@ export function filterBar(values, onChange) {
     const found = await getFilters().catch(() => ({}));
     options(selects.model, t("filter.anyModel"), found.models, current.model);
     options(selects.client, t("filter.anyClient"), found.clients, current.client);
-    options(selects.status, t("filter.anyStatus"), ["ok", "error", ...(found.statuses ?? []).map(String)], current.status);
+    options(
+      selects.status,
+      t("filter.anyStatus"),
+      ["ok", "error", ...(found.statuses ?? []).map(String)],
+      current.status,
+    );
   };
   set(values);
   refresh();
-  const element = h("form", { class: "filters", role: "search", "aria-label": t("filter.title"), on: { submit: (event) => event.preventDefault() } }, search, selects.model, selects.client, selects.status, session, repaired, clear);
+  const element = h(
+    "form",
+    {
+      class: "filters",
+      role: "search",
+      "aria-label": t("filter.title"),
+      on: { submit: (event) => event.preventDefault() },
+    },
+    search,
+    selects.model,
+    selects.client,
+    selects.status,
+    session,
+    repaired,
+    clear,
+  );
   return { element, set, refresh, focusSearch: () => search.select() ?? search.focus() };
 }
 
 function select(name, change) {
-  const control = h("select", { class: `f-${name}`, "aria-label": t(`filter.${name}`), on: { change: () => change(name, control.value) } });
+  const control = h("select", {
+    class: `f-${name}`,
+    "aria-label": t(`filter.${name}`),
+    on: { change: () => change(name, control.value) },
+  });
   options(control, t(`filter.any${name[0].toUpperCase()}${name.slice(1)}`), [], "");
   return control;
 }
@@ -65,7 +107,10 @@ function select(name, change) {
 function options(control, any, values, chosen) {
   const all = [...new Set((values ?? []).filter((value) => value !== null && value !== ""))];
   if (chosen && !all.includes(chosen)) all.unshift(chosen);
-  control.replaceChildren(h("option", { value: "" }, any), ...all.map((value) => h("option", { value }, oneLine(statusName(value), 60))));
+  control.replaceChildren(
+    h("option", { value: "" }, any),
+    ...all.map((value) => h("option", { value }, oneLine(statusName(value), 60))),
+  );
   control.value = chosen ?? "";
 }
 
@@ -75,6 +120,7 @@ function statusName(value) {
 }
 
 function choose(control, value) {
-  if (value && ![...control.options].some((option) => option.value === value)) control.append(h("option", { value }, oneLine(value, 60)));
+  if (value && ![...control.options].some((option) => option.value === value))
+    control.append(h("option", { value }, oneLine(value, 60)));
   control.value = value;
 }

@@ -22,15 +22,15 @@ export function bytes(value) {
   return value < 1_048_576 ? `${number(value / 1024, 1)} KB` : `${number(value / 1_048_576, 1)} MB`;
 }
 
-/** Seconds: 0.0042 -> 4.2 ms, 0.81 -> 810 ms, 2.413 -> 2.41 s, 83 -> 1:23 min. */
+/** Seconds: 0.0042 -> 4.2 ms, 0.81 -> 810 ms, 2.413 -> 2.41 s, 83 -> 1:23 min, 5400 -> 1:30 h. */
 export function seconds(value) {
   if (typeof value !== "number" || !Number.isFinite(value)) return NONE;
   if (value === 0) return "0";
   if (value < 0.01) return `${number(value * 1000, 1)} ms`;
   if (value < 0.9995) return `${Math.round(value * 1000)} ms`;
   if (value < 60) return `${value.toFixed(value < 10 ? 2 : 1)} s`;
-  const whole = Math.round(value);
-  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")} min`;
+  const whole = Math.round(value < 3600 ? value : value / 60);
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")} ${value < 3600 ? "min" : "h"}`;
 }
 
 /** An offset in a timeline, always in the same shape: +1.234. */

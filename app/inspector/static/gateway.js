@@ -23,7 +23,11 @@ async function send(path, options = {}) {
   const answer = await fetch(`${ROOT}${path}`, { ...options, headers, cache: "no-store" });
   if (answer.ok) return answer;
   const text = await answer.text();
-  throw new Refused(answer.status, parsed(text)?.error?.message ?? text.slice(0, 500), answer.headers.get("x-request-id"));
+  throw new Refused(
+    answer.status,
+    parsed(text)?.error?.message ?? text.slice(0, 500),
+    answer.headers.get("x-request-id"),
+  );
 }
 
 /** The ids of all models. */
@@ -34,5 +38,10 @@ export async function listModels() {
 
 /** Send a chat request; returns the Response. */
 export function chat(body, signal) {
-  return send("/v1/chat/completions", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal });
+  return send("/v1/chat/completions", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+    signal,
+  });
 }

@@ -17,7 +17,8 @@ export function canonical(value) {
       text = JSON.stringify(value, (_, inner) =>
         inner !== null && typeof inner === "object" && !Array.isArray(inner)
           ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
-          : inner);
+          : inner,
+      );
     } catch {
       text = `too deep ${Math.random()}`; // equal to nothing
     }
@@ -43,7 +44,10 @@ const removed = (before) => ({ kind: "removed", before, changes: 1 });
 function diffObjects(before, after, depth) {
   const entries = [];
   for (const key of Object.keys(before)) {
-    entries.push({ key, node: Object.hasOwn(after, key) ? diff(before[key], after[key], depth + 1) : removed(before[key]) });
+    entries.push({
+      key,
+      node: Object.hasOwn(after, key) ? diff(before[key], after[key], depth + 1) : removed(before[key]),
+    });
   }
   for (const key of Object.keys(after)) if (!Object.hasOwn(before, key)) entries.push({ key, node: added(after[key]) });
   return { kind: "object", before, after, entries, changes: sum(entries) };
@@ -53,7 +57,8 @@ function diffArrays(before, after, depth) {
   const items = align(before, after).map(([from, to]) => ({
     from,
     to,
-    node: to === null ? removed(before[from]) : from === null ? added(after[to]) : diff(before[from], after[to], depth + 1),
+    node:
+      to === null ? removed(before[from]) : from === null ? added(after[to]) : diff(before[from], after[to], depth + 1),
   }));
   return { kind: "array", before, after, items, changes: sum(items) };
 }
@@ -98,11 +103,12 @@ function common(left, right, start, endLeft, endRight) {
     for (let j = columns - 1; j >= 0; j--) {
       const below = table[(i + 1) * width + j];
       const beside = table[i * width + j + 1];
-      table[i * width + j] = left[start + i] === right[start + j] ? table[(i + 1) * width + j + 1] + 1 : Math.max(below, beside);
+      table[i * width + j] =
+        left[start + i] === right[start + j] ? table[(i + 1) * width + j + 1] + 1 : Math.max(below, beside);
     }
   }
   const pairs = [];
-  for (let i = 0, j = 0; i < rows && j < columns; ) {
+  for (let i = 0, j = 0; i < rows && j < columns;) {
     if (left[start + i] === right[start + j]) pairs.push([start + i++, start + j++]);
     else if (table[(i + 1) * width + j] >= table[i * width + j + 1]) i++;
     else j++;
@@ -114,7 +120,9 @@ function common(left, right, start, endLeft, endRight) {
 function topic(value) {
   if (value === null || typeof value !== "object") return typeof value;
   const name = value.function?.name ?? value.name ?? "";
-  return [value.role, value.type, value.tool_call_id, name].map((part) => (typeof part === "string" ? part : "")).join("\u0000");
+  return [value.role, value.type, value.tool_call_id, name]
+    .map((part) => (typeof part === "string" ? part : ""))
+    .join("\u0000");
 }
 
 function match(before, after, l, endLeft, r, endRight) {

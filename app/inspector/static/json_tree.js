@@ -16,7 +16,9 @@ export function jsonTree(value, depth = 2) {
 }
 
 function label(key) {
-  return key === undefined ? null : [h("span", { class: typeof key === "number" ? "index" : "key" }, oneLine(key, 120)), ": "];
+  return key === undefined
+    ? null
+    : [h("span", { class: typeof key === "number" ? "index" : "key" }, oneLine(key, 120)), ": "];
 }
 
 function node(key, value, depth, budget) {
@@ -47,9 +49,17 @@ function preview(value, count) {
 
 /** The beginning of a value in one line, without looking further in than two levels. */
 function shallow(value) {
-  const flat = (inner) => (inner !== null && typeof inner === "object" ? (Array.isArray(inner) ? "[…]" : "{…}") : compact(typeof inner === "string" ? inner.slice(0, 60) : inner));
+  const flat = (inner) =>
+    inner !== null && typeof inner === "object"
+      ? Array.isArray(inner)
+        ? "[…]"
+        : "{…}"
+      : compact(typeof inner === "string" ? inner.slice(0, 60) : inner);
   if (Array.isArray(value)) return value.slice(0, 6).map(flat).join(", ");
-  return Object.keys(value).slice(0, 6).map((key) => `${key}: ${flat(value[key])}`).join(", ");
+  return Object.keys(value)
+    .slice(0, 6)
+    .map((key) => `${key}: ${flat(value[key])}`)
+    .join(", ");
 }
 
 function entries(details, value, depth, budget) {
@@ -60,12 +70,17 @@ function entries(details, value, depth, budget) {
   let from = 0;
   const add = () => {
     const end = Math.min(count, from + ENTRIES);
-    for (; from < end; from++) list.append(node(keys ? keys[from] : from, keys ? value[keys[from]] : value[from], depth, budget));
+    for (; from < end; from++)
+      list.append(node(keys ? keys[from] : from, keys ? value[keys[from]] : value[from], depth, budget));
     if (from < count) {
-      const more = button(t("json.more", { n: count - from }), () => {
-        more.remove();
-        add();
-      }, { class: "quiet" });
+      const more = button(
+        t("json.more", { n: count - from }),
+        () => {
+          more.remove();
+          add();
+        },
+        { class: "quiet" },
+      );
       list.append(more);
     }
   };

@@ -32,7 +32,14 @@ function find(name) {
 }
 
 function onKey(event) {
-  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  if (
+    event.defaultPrevented ||
+    event.ctrlKey ||
+    event.metaKey ||
+    event.altKey ||
+    document.querySelector("dialog[open]")
+  )
+    return;
   const target = event.target instanceof Element ? event.target : null;
   const name = nameOf(event);
   if (target?.closest(TYPING)) {
@@ -76,10 +83,18 @@ function groupTable({ title, keys }) {
     "section",
     null,
     h("h3", null, title),
-    h("dl", null, rows.map(([key, action]) => [
-      h("dt", null, key.split(" ").map((part) => h("kbd", null, shown(part)))),
-      h("dd", null, action.label),
-    ])),
+    h(
+      "dl",
+      null,
+      rows.map(([key, action]) => [
+        h(
+          "dt",
+          null,
+          key.split(" ").map((part) => h("kbd", null, shown(part))),
+        ),
+        h("dd", null, action.label),
+      ]),
+    ),
   );
 }
 

@@ -3,6 +3,7 @@
 import { BASE, onLocked } from "./api.js";
 
 const RETRY = 3000; // ms, when the server refused the feed and the browser gave up
+const OUT_OF_SIGHT = 20_000; // ms; a browser has six connections to a gateway, and each feed holds one
 const listeners = new Set();
 let source = null;
 let state = "off";
@@ -40,6 +41,20 @@ function open() {
   });
   source.addEventListener("error", () => {
     setState("off");
-    if (source.readyState === EventSource.CLOSED && !locked) setTimeout(open, RETRY);
+    if (source?.readyState === EventSource.CLOSED && !locked) setTimeout(open, RETRY);
   });
 }
+
+let resting = 0;
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(resting);
+  if (!document.hidden) {
+    if (!source && listeners.size) open();
+    return;
+  }
+  resting = setTimeout(() => {
+    source?.close();
+    source = null;
+    setState("off");
+  }, OUT_OF_SIGHT);
+});

@@ -13,8 +13,20 @@ import { sessionPage } from "./session_page.js";
 import { sessionsPage } from "./sessions_page.js";
 import { applyTheme, onSystemTheme, theme, toggleTheme } from "./theme.js";
 
-const VIEWS = { requests: requestsPage, request: requestsPage, sessions: sessionsPage, session: sessionPage, plots: plotsPage, playground: playgroundPage };
-const TABS = [["requests", "r"], ["sessions", "s"], ["plots", "p"], ["playground", "t"]];
+const VIEWS = {
+  requests: requestsPage,
+  request: requestsPage,
+  sessions: sessionsPage,
+  session: sessionPage,
+  plots: plotsPage,
+  playground: playgroundPage,
+};
+const TABS = [
+  ["requests", "r"],
+  ["sessions", "s"],
+  ["plots", "p"],
+  ["playground", "t"],
+];
 const HOME = { request: "requests", session: "sessions" };
 
 let page = null; // what the open view returned: {update?, destroy}
@@ -26,10 +38,16 @@ const live = h("span", { class: "live", role: "status" });
 const tools = h("div", { class: "masthead-tools" });
 const brand = h("a", { class: "brand", href: hashOf("requests") });
 const host = h("main", { id: "main", tabindex: "-1" });
-const skip = h("a", { class: "skip", href: "#main", on: { click: (event) => {
-  event.preventDefault();
-  host.focus();
-} } });
+const skip = h("a", {
+  class: "skip",
+  href: "#main",
+  on: {
+    click: (event) => {
+      event.preventDefault();
+      host.focus();
+    },
+  },
+});
 
 function frame() {
   document.title = t("title");
@@ -38,12 +56,26 @@ function frame() {
   nav.setAttribute("aria-label", t("title"));
   const view = readRoute().view;
   const here = HOME[view] ?? view;
-  fill(nav, TABS.map(([name, key]) => h("a", { href: hashOf(name), "aria-current": name === here ? "page" : null, title: `g ${key}` }, t(`nav.${name}`))));
+  fill(
+    nav,
+    TABS.map(([name, key]) =>
+      h(
+        "a",
+        { href: hashOf(name), "aria-current": name === here ? "page" : null, title: `g ${key}` },
+        t(`nav.${name}`),
+      ),
+    ),
+  );
   const other = LANGUAGES[(LANGUAGES.indexOf(language()) + 1) % LANGUAGES.length];
   fill(
     tools,
     button(t("language.other"), switchLanguage, { class: "quiet", lang: other, id: "language", title: "l" }),
-    button(theme() === "dark" ? "☀" : "☾", switchTheme, { class: "quiet", id: "theme", "aria-label": t(theme() === "dark" ? "theme.light" : "theme.dark"), title: "d" }),
+    button(theme() === "dark" ? "☀" : "☾", switchTheme, {
+      class: "quiet",
+      id: "theme",
+      "aria-label": t(theme() === "dark" ? "theme.light" : "theme.dark"),
+      title: "d",
+    }),
     button("?", showHelp, { class: "quiet", id: "help", "aria-label": t("help.title") }),
   );
 }
@@ -60,16 +92,21 @@ function switchTheme() {
 }
 
 function allKeys() {
-  const jump = Object.fromEntries(TABS.map(([name, key]) => [`g ${key}`, { label: t(`nav.${name}`), run: () => go(name) }]));
-  setKeys({
-    title: t("keys.everywhere"),
-    keys: {
-      ...jump,
-      "?": { label: t("help.title"), run: showHelp },
-      d: { label: t("keys.theme"), run: switchTheme },
-      l: { label: t("keys.language"), run: switchLanguage },
+  const jump = Object.fromEntries(
+    TABS.map(([name, key]) => [`g ${key}`, { label: t(`nav.${name}`), run: () => go(name) }]),
+  );
+  setKeys(
+    {
+      title: t("keys.everywhere"),
+      keys: {
+        ...jump,
+        "?": { label: t("help.title"), run: showHelp },
+        d: { label: t("keys.theme"), run: switchTheme },
+        l: { label: t("keys.language"), run: switchLanguage },
+      },
     },
-  }, ...pageKeys);
+    ...pageKeys,
+  );
 }
 
 function setPageKeys(keys) {
@@ -99,16 +136,32 @@ function lock() {
   page?.destroy();
   page = drawn = null;
   const token = h("input", { type: "password", id: "token", autocomplete: "off", spellcheck: "false" });
-  const form = h("form", { class: "locked", on: { submit: (event) => {
-    event.preventDefault();
-    location.assign(`${location.pathname}?${new URLSearchParams({ token: token.value.trim() })}${location.hash}`);
-  } } }, h("h2", null, t("locked.title")), h("p", null, t("locked.text")), h("label", { for: "token" }, t("locked.token")), h("div", { class: "row" }, token, h("button", { type: "submit", class: "primary" }, t("locked.open"))));
+  const form = h(
+    "form",
+    {
+      class: "locked",
+      on: {
+        submit: (event) => {
+          event.preventDefault();
+          location.assign(`${location.pathname}?${new URLSearchParams({ token: token.value.trim() })}${location.hash}`);
+        },
+      },
+    },
+    h("h2", null, t("locked.title")),
+    h("p", null, t("locked.text")),
+    h("label", { for: "token" }, t("locked.token")),
+    h("div", { class: "row" }, token, h("button", { type: "submit", class: "primary" }, t("locked.open"))),
+  );
   fill(host, form);
   token.focus();
 }
 
 applyTheme();
-document.body.replaceChildren(skip, h("header", { class: "masthead" }, brand, nav, h("span", { class: "spring" }), live, tools), host);
+document.body.replaceChildren(
+  skip,
+  h("header", { class: "masthead" }, brand, nav, h("span", { class: "spring" }), live, tools),
+  host,
+);
 onLocked(lock);
 onRoute(draw);
 onSystemTheme(frame);

@@ -86,7 +86,7 @@ function moreBar(whole, end, add) {
     add(PIECE);
     update();
   });
-  bar.append(said, more, all);
+  bar.append(said, whole.length - end() > PIECE ? more : "", all);
   update();
   return bar;
 }

@@ -20,9 +20,21 @@ export function playgroundPage(host, route, setPageKeys) {
   let control = null;
   const log = h("div", { class: "play-log", "aria-label": t("play.log"), role: "log" });
   const below = h("div", { class: "play-below" });
-  const inputs = form(kept.values, { onSend: () => send(inputs.prompt()), onStop: () => control?.abort(), onNew: clear });
+  const inputs = form(kept.values, {
+    onSend: () => send(inputs.prompt()),
+    onStop: () => control?.abort(),
+    onNew: clear,
+  });
   host.append(h("div", { class: "playground" }, inputs.element, h("section", { class: "play-answer" }, log, below)));
-  setPageKeys([{ title: t("nav.playground"), keys: { "/": { label: t("keys.prompt"), run: inputs.focusPrompt }, Escape: { label: t("play.stop"), run: () => control?.abort() } } }]);
+  setPageKeys([
+    {
+      title: t("nav.playground"),
+      keys: {
+        "/": { label: t("keys.prompt"), run: inputs.focusPrompt },
+        Escape: { label: t("play.stop"), run: () => control?.abort() },
+      },
+    },
+  ]);
 
   function draw() {
     fill(log, kept.messages.length ? conversation(kept.messages) : h("p", { class: "hint" }, t("play.empty")));
@@ -62,7 +74,12 @@ export function playgroundPage(host, route, setPageKeys) {
   async function receive(answer, stream, live) {
     const message = { role: "assistant", content: "", reasoning_content: "", tool_calls: [] };
     const began = performance.now();
-    const facts = { id: answer.headers.get("x-request-id"), repairs: answer.headers.get("x-gateway-repairs"), first: null, chunks: 0 };
+    const facts = {
+      id: answer.headers.get("x-request-id"),
+      repairs: answer.headers.get("x-gateway-repairs"),
+      first: null,
+      chunks: 0,
+    };
     const value = (data) => {
       facts.first ??= (performance.now() - began) / 1000;
       facts.chunks += 1;
@@ -83,21 +100,45 @@ export function playgroundPage(host, route, setPageKeys) {
 
   function summary(message, facts, duration) {
     const usage = message.usage ? `${message.usage.prompt_tokens} → ${message.usage.completion_tokens}` : null;
-    const parts = [seconds(duration), usage, facts.chunks > 1 ? t("timeline.emittedCount", { n: facts.chunks }) : null, message.finish].filter(Boolean);
-    return h("p", { class: "play-facts" }, parts.map((part) => h("span", null, oneLine(part, 60))), facts.id ? h("a", { href: hashOf("request", [facts.id, "timeline"]) }, t("play.inspect")) : null);
+    const parts = [
+      seconds(duration),
+      usage,
+      facts.chunks > 1 ? t("timeline.emittedCount", { n: facts.chunks }) : null,
+      message.finish,
+    ].filter(Boolean);
+    return h(
+      "p",
+      { class: "play-facts" },
+      parts.map((part) => h("span", null, oneLine(part, 60))),
+      facts.id ? h("a", { href: hashOf("request", [facts.id, "timeline"]) }, t("play.inspect")) : null,
+    );
   }
 
   /** A field for the result of each tool that was called. */
   function results(message) {
     if (!message.tool_calls.length) return null;
-    const fields = message.tool_calls.map((call) => ({ call, area: h("textarea", { rows: "3", spellcheck: "false", "aria-label": `${t("play.result")} ${oneLine(call.function.name, 60)}` }) }));
+    const fields = message.tool_calls.map((call) => ({
+      call,
+      area: h("textarea", {
+        rows: "3",
+        spellcheck: "false",
+        "aria-label": `${t("play.result")} ${oneLine(call.function.name, 60)}`,
+      }),
+    }));
     return h(
       "form",
-      { class: "play-results", on: { submit: (event) => {
-        event.preventDefault();
-        send(...fields.map(({ call, area }) => ({ role: "tool", tool_call_id: call.id, content: area.value })));
-      } } },
-      fields.map(({ call, area }) => h("label", null, t("play.result"), " ", h("b", null, oneLine(call.function.name, 60)), area)),
+      {
+        class: "play-results",
+        on: {
+          submit: (event) => {
+            event.preventDefault();
+            send(...fields.map(({ call, area }) => ({ role: "tool", tool_call_id: call.id, content: area.value })));
+          },
+        },
+      },
+      fields.map(({ call, area }) =>
+        h("label", null, t("play.result"), " ", h("b", null, oneLine(call.function.name, 60)), area),
+      ),
       h("button", { type: "submit", class: "primary" }, t("play.sendResults")),
     );
   }
@@ -107,7 +148,14 @@ export function playgroundPage(host, route, setPageKeys) {
     if (error.name === "AbortError") return below.append(h("p", { class: "hint" }, t("play.stopped")));
     if (error.status === 401) inputs.askForKey();
     const id = error.requestId;
-    below.append(h("div", { class: "play-error", role: "alert" }, h("p", { class: "error-line" }, error.status ? `${error.status} · ` : "", oneLine(error.message, 2000)), id ? h("a", { href: hashOf("request", [id, "error"]) }, t("play.inspect")) : null));
+    below.append(
+      h(
+        "div",
+        { class: "play-error", role: "alert" },
+        h("p", { class: "error-line" }, error.status ? `${error.status} · ` : "", oneLine(error.message, 2000)),
+        id ? h("a", { href: hashOf("request", [id, "error"]) }, t("play.inspect")) : null,
+      ),
+    );
     return undefined;
   }
 
@@ -117,9 +165,19 @@ export function playgroundPage(host, route, setPageKeys) {
     const messages = Array.isArray(body.messages) ? [...body.messages] : [];
     const system = messages[0]?.role === "system" ? messages.shift() : null;
     const last = messages.at(-1)?.role === "user" ? messages.pop() : null;
-    const text = (message) => (typeof message?.content === "string" ? message.content : (message?.content ?? []).map((part) => part?.text ?? "").join(""));
+    const text = (message) =>
+      typeof message?.content === "string"
+        ? message.content
+        : (message?.content ?? []).map((part) => part?.text ?? "").join("");
     kept.messages = messages;
-    inputs.set({ model: body.model, system: text(system ?? { content: "" }), prompt: text(last ?? { content: "" }), temperature: body.temperature, max: body.max_tokens ?? body.max_completion_tokens, tools: body.tools ? JSON.stringify(body.tools, null, 2) : "" });
+    inputs.set({
+      model: body.model,
+      system: text(system ?? { content: "" }),
+      prompt: text(last ?? { content: "" }),
+      temperature: body.temperature,
+      max: body.max_tokens ?? body.max_completion_tokens,
+      tools: body.tools ? JSON.stringify(body.tools, null, 2) : "",
+    });
     draw();
   }
 

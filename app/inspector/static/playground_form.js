@@ -27,17 +27,27 @@ export function form(values, { onSend, onStop, onNew }) {
   const prompt = area("play-prompt", 6);
   const temperature = h("input", { id: "play-temperature", type: "number", min: "0", max: "2", step: "0.1" });
   const max = h("input", { id: "play-max", type: "number", min: "1", step: "1" });
-  const tools = h("textarea", { id: "play-tools", rows: "8", spellcheck: "false", class: "mono", "aria-describedby": "tools-problem" });
+  const tools = h("textarea", {
+    id: "play-tools",
+    rows: "8",
+    spellcheck: "false",
+    class: "mono",
+    "aria-describedby": "tools-problem",
+  });
   const stream = h("input", { id: "play-stream", type: "checkbox", checked: true });
   const problem = h("p", { class: "problem", role: "alert", id: "tools-problem" });
   const keyPlace = h("div", { class: "key-place", hidden: true });
   const note = h("p", { class: "problem", role: "alert" });
   const submit = h("button", { type: "submit", class: "primary" }, t("play.send"));
   const stop = button(t("play.stop"), onStop, { hidden: true });
-  const example = button(t("play.example"), () => {
-    tools.value = JSON.stringify(EXAMPLE, null, 2);
-    readTools();
-  }, { class: "quiet" });
+  const example = button(
+    t("play.example"),
+    () => {
+      tools.value = JSON.stringify(EXAMPLE, null, 2);
+      readTools();
+    },
+    { class: "quiet" },
+  );
 
   function readTools() {
     problem.textContent = "";
@@ -60,7 +70,10 @@ export function form(values, { onSend, onStop, onNew }) {
       note.textContent = "";
       keyPlace.hidden = true;
       const all = wanted && !names.includes(wanted) ? [wanted, ...names] : names;
-      fill(model, all.map((name) => h("option", { value: name }, oneLine(name, 100))));
+      fill(
+        model,
+        all.map((name) => h("option", { value: name }, oneLine(name, 100))),
+      );
       if (wanted) model.value = wanted;
     } catch (error) {
       if (error.status === 401) askForKey(wanted);
@@ -70,16 +83,25 @@ export function form(values, { onSend, onStop, onNew }) {
 
   function askForKey(wanted = model.value || values.model) {
     const input = h("input", { type: "password", id: "play-key", autocomplete: "off", spellcheck: "false" });
-    const use = button(t("play.useKey"), () => {
-      setKey(input.value);
-      loadModels(wanted);
-    }, { class: "primary" });
+    const use = button(
+      t("play.useKey"),
+      () => {
+        setKey(input.value);
+        loadModels(wanted);
+      },
+      { class: "primary" },
+    );
     input.addEventListener("keydown", (event) => {
       if (event.key !== "Enter") return;
       event.preventDefault();
       use.click();
     });
-    fill(keyPlace, h("label", { for: "play-key" }, t("play.key")), h("div", { class: "row" }, input, use), h("p", { class: "hint" }, t("play.keyHint")));
+    fill(
+      keyPlace,
+      h("label", { for: "play-key" }, t("play.key")),
+      h("div", { class: "row" }, input, use),
+      h("p", { class: "hint" }, t("play.keyHint")),
+    );
     keyPlace.hidden = false;
     input.focus();
   }
@@ -97,15 +119,27 @@ export function form(values, { onSend, onStop, onNew }) {
   const more = h("details", { class: "play-tools" }, h("summary", null, t("play.tools")), tools, problem, example);
   const element = h(
     "form",
-    { class: "play-form", "aria-label": t("nav.playground"), on: { submit: (event) => {
-      event.preventDefault();
-      onSend();
-    } } },
+    {
+      class: "play-form",
+      "aria-label": t("nav.playground"),
+      on: {
+        submit: (event) => {
+          event.preventDefault();
+          onSend();
+        },
+      },
+    },
     keyPlace,
     field("play-model", "play.model", model),
     field("play-system", "play.system", system),
     field("play-prompt", "play.prompt", prompt),
-    h("div", { class: "row" }, field("play-temperature", "play.temperature", temperature), field("play-max", "play.max", max), h("label", { class: "check", for: "play-stream" }, stream, t("play.stream"))),
+    h(
+      "div",
+      { class: "row" },
+      field("play-temperature", "play.temperature", temperature),
+      field("play-max", "play.max", max),
+      h("label", { class: "check", for: "play-stream" }, stream, t("play.stream")),
+    ),
     more,
     note,
     h("div", { class: "row" }, submit, stop, button(t("play.new"), onNew, { class: "quiet" })),
@@ -126,7 +160,15 @@ export function form(values, { onSend, onStop, onNew }) {
     focusPrompt: () => prompt.focus(),
     set,
     system: () => system.value,
-    values: () => ({ model: model.value, system: system.value, prompt: prompt.value, temperature: temperature.value, max: max.value, tools: tools.value, stream: stream.checked }),
+    values: () => ({
+      model: model.value,
+      system: system.value,
+      prompt: prompt.value,
+      temperature: temperature.value,
+      max: max.value,
+      tools: tools.value,
+      stream: stream.checked,
+    }),
     /** The prompt as a message, which leaves the field; null where there is none. */
     prompt() {
       const content = prompt.value;
@@ -138,7 +180,12 @@ export function form(values, { onSend, onStop, onNew }) {
     body() {
       const offered = readTools();
       if (offered === null || !model.value) return null;
-      const body = { model: model.value, stream: stream.checked, temperature: number(temperature), max_tokens: number(max) };
+      const body = {
+        model: model.value,
+        stream: stream.checked,
+        temperature: number(temperature),
+        max_tokens: number(max),
+      };
       if (stream.checked) body.stream_options = { include_usage: true };
       if (offered.length) body.tools = offered;
       return body;

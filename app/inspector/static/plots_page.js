@@ -23,7 +23,15 @@ export function plotsPage(host, first, setPageKeys) {
   const range = () => (RANGES[route.query.range] ? route.query.range : "1h");
 
   function drawRanges() {
-    fill(ranges, Object.keys(RANGES).map((name) => button(t(`plots.${name}`), () => go("plots", [], { range: name }), { class: "toggle", "aria-pressed": String(name === range()) })));
+    fill(
+      ranges,
+      Object.keys(RANGES).map((name) =>
+        button(t(`plots.${name}`), () => go("plots", [], { range: name }), {
+          class: "toggle",
+          "aria-pressed": String(name === range()),
+        }),
+      ),
+    );
   }
 
   async function load() {
@@ -32,7 +40,10 @@ export function plotsPage(host, first, setPageKeys) {
       const { buckets } = await getSeries(minutes, bucket);
       charts.forEach((one) => one.destroy());
       charts = draw(buckets, bucket);
-      fill(body, charts.map((one) => one.element));
+      fill(
+        body,
+        charts.map((one) => one.element),
+      );
     } catch (error) {
       fill(body, h("p", { class: "error-line", role: "alert" }, oneLine(error.message, 300)));
     }
@@ -41,8 +52,17 @@ export function plotsPage(host, first, setPageKeys) {
   const again = settled(load, 4000);
   const stop = subscribe(({ row }) => row && !body.contains(document.activeElement) && again());
   const names = Object.keys(RANGES);
-  const turn = (step) => go("plots", [], { range: names[Math.max(0, Math.min(names.length - 1, names.indexOf(range()) + step))] });
-  setPageKeys([{ title: t("nav.plots"), keys: { "[": { label: t("keys.shorter"), run: () => turn(-1) }, "]": { label: t("keys.longer"), run: () => turn(1) } } }]);
+  const turn = (step) =>
+    go("plots", [], { range: names[Math.max(0, Math.min(names.length - 1, names.indexOf(range()) + step))] });
+  setPageKeys([
+    {
+      title: t("nav.plots"),
+      keys: {
+        "[": { label: t("keys.shorter"), run: () => turn(-1) },
+        "]": { label: t("keys.longer"), run: () => turn(1) },
+      },
+    },
+  ]);
   drawRanges();
   load();
   return {
@@ -64,25 +84,46 @@ function draw(buckets, bucket) {
   const values = (name) => buckets.map((one) => one[name] ?? null);
   const plot = (title, series, say, stacked = false) => chart({ title, times, series, say, stacked, bucket });
   return [
-    plot(t("plots.requests"), [
-      { name: t("plots.good"), kind: "ok", values: buckets.map(({ requests, errors }) => requests - errors) },
-      { name: t("plots.errors"), kind: "error", values: values("errors") },
-    ], number, true),
-    plot(t("plots.ttft"), [
-      { name: "p50", kind: "p50", values: values("ttft_p50") },
-      { name: "p95", kind: "p95", values: values("ttft_p95") },
-    ], seconds),
-    plot(t("plots.duration"), [
-      { name: "p50", kind: "p50", values: values("duration_p50") },
-      { name: "p95", kind: "p95", values: values("duration_p95") },
-    ], seconds),
-    plot(t("plots.tokens"), [
-      { name: t("tokens.prompt"), kind: "prompt", values: values("prompt_tokens") },
-      { name: t("tokens.completion"), kind: "completion", values: values("completion_tokens") },
-    ], short, true),
-    plot(t("plots.repaired"), [
-      { name: t("plots.withRepairs"), kind: "rule", values: values("repaired") },
-    ], number, true),
+    plot(
+      t("plots.requests"),
+      [
+        { name: t("plots.good"), kind: "ok", values: buckets.map(({ requests, errors }) => requests - errors) },
+        { name: t("plots.errors"), kind: "error", values: values("errors") },
+      ],
+      number,
+      true,
+    ),
+    plot(
+      t("plots.ttft"),
+      [
+        { name: "p50", kind: "p50", values: values("ttft_p50") },
+        { name: "p95", kind: "p95", values: values("ttft_p95") },
+      ],
+      seconds,
+    ),
+    plot(
+      t("plots.duration"),
+      [
+        { name: "p50", kind: "p50", values: values("duration_p50") },
+        { name: "p95", kind: "p95", values: values("duration_p95") },
+      ],
+      seconds,
+    ),
+    plot(
+      t("plots.tokens"),
+      [
+        { name: t("tokens.prompt"), kind: "prompt", values: values("prompt_tokens") },
+        { name: t("tokens.completion"), kind: "completion", values: values("completion_tokens") },
+      ],
+      short,
+      true,
+    ),
+    plot(
+      t("plots.repaired"),
+      [{ name: t("plots.withRepairs"), kind: "rule", values: values("repaired") }],
+      number,
+      true,
+    ),
     plot(t("plots.repairs"), byRule(buckets), number, true),
   ];
 }
@@ -90,11 +131,20 @@ function draw(buckets, bucket) {
 /** The most frequent rules one by one, all others together. */
 function byRule(buckets) {
   const sums = new Map();
-  for (const { repairs } of buckets) for (const [rule, count] of Object.entries(repairs ?? {})) sums.set(rule, (sums.get(rule) ?? 0) + count);
-  const top = [...sums].sort((a, b) => b[1] - a[1]).slice(0, RULES_SHOWN).map(([rule]) => rule);
-  const series = top.map((rule, index) => ({ name: oneLine(rule, 60), kind: `part-${index}`, values: buckets.map(({ repairs }) => repairs?.[rule] ?? 0) }));
+  for (const { repairs } of buckets)
+    for (const [rule, count] of Object.entries(repairs ?? {})) sums.set(rule, (sums.get(rule) ?? 0) + count);
+  const top = [...sums]
+    .sort((a, b) => b[1] - a[1])
+    .slice(0, RULES_SHOWN)
+    .map(([rule]) => rule);
+  const series = top.map((rule, index) => ({
+    name: oneLine(rule, 60),
+    kind: `part-${index}`,
+    values: buckets.map(({ repairs }) => repairs?.[rule] ?? 0),
+  }));
   if (sums.size > top.length) {
-    const rest = ({ repairs }) => Object.entries(repairs ?? {}).reduce((sum, [rule, count]) => sum + (top.includes(rule) ? 0 : count), 0);
+    const rest = ({ repairs }) =>
+      Object.entries(repairs ?? {}).reduce((sum, [rule, count]) => sum + (top.includes(rule) ? 0 : count), 0);
     series.push({ name: t("plots.otherRules"), kind: "part-5", values: buckets.map(rest) });
   }
   return series;

@@ -19,16 +19,30 @@ export function requestList({ filters, onOpen, onMove, onFilter }) {
   let unseen = 0;
   const bar = filterBar(filters, onFilter);
   const scroller = h("div", { class: "rows", role: "rowgroup", tabindex: "-1" });
-  const grid = h("div", { class: "grid", role: "grid", tabindex: "0", "aria-label": t("nav.requests"), "aria-colcount": COLUMNS.length });
+  const grid = h("div", {
+    class: "grid",
+    role: "grid",
+    tabindex: "0",
+    "aria-label": t("nav.requests"),
+    "aria-colcount": COLUMNS.length,
+  });
   const foot = h("p", { class: "list-foot", role: "status" });
   const count = h("span");
   const lost = h("span", { class: "error-line" });
-  const fresh = button("", () => {
-    scroller.scrollTop = 0;
-    showUnseen(0);
-  }, { class: "fresh", hidden: true });
+  const fresh = button(
+    "",
+    () => {
+      scroller.scrollTop = 0;
+      showUnseen(0);
+    },
+    { class: "fresh", hidden: true },
+  );
   const model = new ListModel(onModel);
-  const list = new VirtualList(scroller, (index) => requestRow(model.rows[index], index, model.rows[index].id === chosen), onRange);
+  const list = new VirtualList(
+    scroller,
+    (index) => requestRow(model.rows[index], index, model.rows[index].id === chosen),
+    onRange,
+  );
 
   function onRange(_, last) {
     if (scroller.scrollTop < height) showUnseen(0);
@@ -43,7 +57,11 @@ export function requestList({ filters, onOpen, onMove, onFilter }) {
 
   function onModel(change) {
     if (change.error) {
-      fill(foot, h("span", { class: "error-line" }, oneLine(change.error.message, 200)), button(t("retry"), () => model.reset(model.filters)));
+      fill(
+        foot,
+        h("span", { class: "error-line" }, oneLine(change.error.message, 200)),
+        button(t("retry"), () => model.reset(model.filters)),
+      );
       return;
     }
     const top = scroller.scrollTop;
@@ -61,18 +79,13 @@ export function requestList({ filters, onOpen, onMove, onFilter }) {
     return undefined;
   }
 
-  const empty = h("div", { class: "empty", hidden: true }, h("p", null, t("list.empty")), h("p", { class: "hint" }, t("list.emptyHint")));
+  const empty = h(
+    "div",
+    { class: "empty", hidden: true },
+    h("p", null, t("list.empty")),
+    h("p", { class: "hint" }, t("list.emptyHint")),
+  );
   const searchAgain = settled(() => model.catchUp(), 700);
-  const stop = subscribe(({ row, state, dropped }) => {
-    if (row) {
-      model.upsert(row);
-      if (model.filters.q) searchAgain();
-    } else if (state === "on") {
-      model.catchUp(); // what came before the feed was there
-    } else if (dropped !== undefined) {
-      lost.textContent = dropped ? t("list.dropped", { n: dropped }) : "";
-    }
-  });
   const refreshFilters = setInterval(() => !document.hidden && bar.refresh(), 60_000);
   const observer = new ResizeObserver(() => {
     const next = scroller.clientWidth < WIDE ? 46 : 28;
@@ -94,7 +107,13 @@ export function requestList({ filters, onOpen, onMove, onFilter }) {
     onMove(step);
   });
   const api = {
-    element: h("section", { class: "list", "aria-label": t("nav.requests") }, bar.element, h("div", { class: "list-body" }, grid, fresh, empty), foot),
+    element: h(
+      "section",
+      { class: "list", "aria-label": t("nav.requests") },
+      bar.element,
+      h("div", { class: "list-body" }, grid, fresh, empty),
+      foot,
+    ),
     focusSearch: bar.focusSearch,
     /** Take filters from the address. */
     setFilters(next) {
@@ -132,5 +151,15 @@ export function requestList({ filters, onOpen, onMove, onFilter }) {
     },
   };
   model.reset(filters);
+  const stop = subscribe(({ row, state, dropped }) => {
+    if (row) {
+      model.upsert(row);
+      if (model.filters.q) searchAgain();
+    } else if (state === "on") {
+      model.catchUp(); // what came before the feed was there
+    } else if (dropped !== undefined) {
+      lost.textContent = dropped ? t("list.dropped", { n: dropped }) : "";
+    }
+  });
   return api;
 }

@@ -9,7 +9,7 @@ import { fullTime, health, isRunning, seconds, statusText } from "./format.js";
 import { jsonTree } from "./json_tree.js";
 import { subscribe } from "./live.js";
 import { t } from "./language.js";
-import { copyText } from "./payload.js";
+import { copyText, parsed } from "./payload.js";
 import { hashOf } from "./router.js";
 import { summaryView } from "./summary_view.js";
 import { timeline } from "./timeline.js";
@@ -17,7 +17,16 @@ import { toolsView } from "./tools_view.js";
 import { oneLine } from "./visible.js";
 
 export const TABS = ["summary", "conversation", "diff", "timeline", "tools", "error", "parts"];
-const PARTS = ["client_headers", "client_request", "resolved", "upstream_request", "upstream_response", "answer", "repairs", "error"];
+const PARTS = [
+  "client_headers",
+  "client_request",
+  "resolved",
+  "upstream_request",
+  "upstream_response",
+  "answer",
+  "repairs",
+  "error",
+];
 
 /** Draw request `id` into `host`. Returns {id, show(tab), keys(), destroy()}. */
 export function requestView(host, id, { onTab, onClose, onKeys, known }) {
@@ -39,21 +48,52 @@ export function requestView(host, id, { onTab, onClose, onKeys, known }) {
 
   function actions() {
     const curl = button(t("action.curl"), async () => copyText(await getCurl(id)));
-    return h("div", { class: "actions" }, curl, h("a", { class: "button", href: captureAddress(id), download: `${id}.jsonl` }, t("action.capture")), h("a", { class: "button", href: hashOf("playground", [id]) }, t("action.again")), button("×", onClose, { class: "quiet close", "aria-label": t("keys.close") }));
+    return h(
+      "div",
+      { class: "actions" },
+      curl,
+      h("a", { class: "button", href: captureAddress(id), download: `${id}.jsonl` }, t("action.capture")),
+      h("a", { class: "button", href: hashOf("playground", [id]) }, t("action.again")),
+      button("×", onClose, { class: "quiet close", "aria-label": t("keys.close") }),
+    );
   }
 
   function head() {
     fill(
       title,
-      h("h2", null, h("span", { class: `status ${health(row)}` }, statusText(row)), " ", oneLine(row.model ?? row.path, 80)),
-      h("p", null, fullTime(row.started), row.target ? ` · ${oneLine(row.target, 80)}` : "", row.engine ? ` (${oneLine(row.engine, 30)})` : "", isRunning(row) ? "" : ` · ${seconds(row.duration)}`, row.session ? [" · ", h("a", { href: hashOf("session", [row.session]) }, oneLine(row.session, 40))] : null),
+      h(
+        "h2",
+        null,
+        h("span", { class: `status ${health(row)}` }, statusText(row)),
+        " ",
+        oneLine(row.model ?? row.path, 80),
+      ),
+      h(
+        "p",
+        null,
+        fullTime(row.started),
+        row.target ? ` · ${oneLine(row.target, 80)}` : "",
+        row.engine ? ` (${oneLine(row.engine, 30)})` : "",
+        isRunning(row) ? "" : ` · ${seconds(row.duration)}`,
+        row.session ? [" · ", h("a", { href: hashOf("session", [row.session]) }, oneLine(row.session, 40))] : null,
+      ),
     );
   }
 
   function drawTabs() {
-    fill(tabs, TABS.filter((name) => name !== "error" || hasError()).map((name) => button([t(`tab.${name}`), hint(name)], () => onTab(name), {
-      role: "tab", id: `tab-${name}`, "aria-selected": name === current, "aria-controls": "panel", tabindex: name === current ? "0" : "-1", data: { tab: name },
-    })));
+    fill(
+      tabs,
+      TABS.filter((name) => name !== "error" || hasError()).map((name) =>
+        button([t(`tab.${name}`), hint(name)], () => onTab(name), {
+          role: "tab",
+          id: `tab-${name}`,
+          "aria-selected": name === current,
+          "aria-controls": "panel",
+          tabindex: name === current ? "0" : "-1",
+          data: { tab: name },
+        }),
+      ),
+    );
     panel.setAttribute("aria-labelledby", `tab-${current}`);
   }
 
@@ -77,14 +117,20 @@ export function requestView(host, id, { onTab, onClose, onKeys, known }) {
       return { element: conversation(messagesOf(body), { answers: answersOf(await part("answer")) }) };
     },
     async diff() {
-      const [before, after, repairs] = [await part("client_request"), await part("upstream_request"), await part("repairs")];
+      const [before, after, repairs] = [
+        await part("client_request"),
+        await part("upstream_request"),
+        await part("repairs"),
+      ];
       if (before === undefined || after === undefined) return absent();
       return { element: diffView(before, after, repairs?.entries ?? []) };
     },
     async timeline() {
-      const chunks = await getChunks(id, control.signal).catch((error) => (error.status === 404 ? null : Promise.reject(error)));
-      if (!chunks || !(chunks.raw?.length || chunks.emitted?.length)) return absent(row.stream ? "part.noChunks" : "part.noStream");
-      return timeline(chunks, row.duration ?? 0);
+      const chunks = await getChunks(id, control.signal).catch((error) =>
+        error.status === 404 ? null : Promise.reject(error),
+      );
+      if (chunks?.raw?.length || chunks?.emitted?.length) return timeline(chunks, row);
+      return row.stream ? absent("part.noChunks") : wholeAnswer();
     },
     async tools() {
       const body = await part("client_request");
@@ -98,18 +144,40 @@ export function requestView(host, id, { onTab, onClose, onKeys, known }) {
     return { element: h("p", { class: "hint" }, t(isRunning(row) ? "request.running" : key)) };
   }
 
+  /** What was not streamed has no timeline, but two sides as well. */
+  async function wholeAnswer() {
+    const [said, got, repairs] = [parsed(await part("upstream_response")), await part("answer"), await part("repairs")];
+    if (said === undefined || said === null || !got) return absent("part.noStream");
+    return {
+      element: h(
+        "div",
+        null,
+        h("p", { class: "hint" }, t("timeline.whole")),
+        diffView(said, got, repairs?.entries ?? [], t("diff.answerWay")),
+      ),
+    };
+  }
+
   function partsView() {
-    return h("div", { class: "parts" }, PARTS.filter((name) => !sizes || name in sizes).map((name) => {
-      const details = h("details", null, h("summary", null, h("b", null, name), sizes?.[name] ? h("small", null, ` ${sizes[name]} B`) : null));
-      details.addEventListener("toggle", async () => {
-        if (details.childElementCount > 1 || !details.open) return;
-        const place = h("div", { class: "hint" }, t("loading"));
-        details.append(place);
-        const value = await part(name).catch((error) => oneLine(error.message));
-        place.replaceWith(value === undefined ? h("p", { class: "hint" }, t("part.absent")) : jsonTree(value, 2));
-      });
-      return details;
-    }));
+    return h(
+      "div",
+      { class: "parts" },
+      PARTS.filter((name) => !sizes || name in sizes).map((name) => {
+        const details = h(
+          "details",
+          null,
+          h("summary", null, h("b", null, name), sizes?.[name] ? h("small", null, ` ${sizes[name]} B`) : null),
+        );
+        details.addEventListener("toggle", async () => {
+          if (details.childElementCount > 1 || !details.open) return;
+          const place = h("div", { class: "hint" }, t("loading"));
+          details.append(place);
+          const value = await part(name).catch((error) => oneLine(error.message));
+          place.replaceWith(value === undefined ? h("p", { class: "hint" }, t("part.absent")) : jsonTree(value, 2));
+        });
+        return details;
+      }),
+    );
   }
 
   async function open() {
@@ -124,7 +192,8 @@ export function requestView(host, id, { onTab, onClose, onKeys, known }) {
       opened = next;
       fill(panel, next.element);
     } catch (error) {
-      if (error.name !== "AbortError" && wanted === current) fill(panel, h("p", { class: "error-line", role: "alert" }, oneLine(error.message, 400)));
+      if (error.name !== "AbortError" && wanted === current)
+        fill(panel, h("p", { class: "error-line", role: "alert" }, oneLine(error.message, 400)));
     }
     onKeys();
     return undefined;
@@ -137,11 +206,16 @@ export function requestView(host, id, { onTab, onClose, onKeys, known }) {
     head();
   }
 
-  const ready = load().catch((error) => {
-    if (row) return; // a running request is not stored yet; what the list knows will do
-    throw error;
-  });
-  ready.catch(() => {}); // shown by open()
+  /** Load it; a request that runs is not stored yet, and what the list knows will do. */
+  function begin() {
+    const found = load().catch((error) => {
+      if (!row) throw error;
+    });
+    found.catch(() => {}); // shown by open()
+    return found;
+  }
+
+  let ready = begin();
   if (row) head();
 
   const stop = subscribe(({ row: news }) => {
@@ -152,7 +226,8 @@ export function requestView(host, id, { onTab, onClose, onKeys, known }) {
     drawTabs();
     if (!wasRunning || isRunning(row)) return;
     cache.clear();
-    load().then(open, open);
+    ready = begin();
+    open();
   });
 
   return {

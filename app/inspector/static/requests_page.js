@@ -7,7 +7,8 @@ import { requestList } from "./request_list.js";
 import { requestView, TABS } from "./request_view.js";
 import { go } from "./router.js";
 
-const filtersOf = (query) => Object.fromEntries(FILTERS.filter((name) => query[name]).map((name) => [name, query[name]]));
+const filtersOf = (query) =>
+  Object.fromEntries(FILTERS.filter((name) => query[name]).map((name) => [name, query[name]]));
 
 /** Draw the page for `route`; `update(route)` follows the address without drawing anew. */
 export function requestsPage(host, first, setPageKeys) {
@@ -47,7 +48,9 @@ export function requestsPage(host, first, setPageKeys) {
     detail && { title: t("request.title"), keys: detail.keys() },
     detail && {
       title: t("keys.tabs"),
-      keys: Object.fromEntries(TABS.map((name, index) => [String(index + 1), { label: t(`tab.${name}`), run: () => open(detail.id, name) }])),
+      keys: Object.fromEntries(
+        TABS.map((name, index) => [String(index + 1), { label: t(`tab.${name}`), run: () => open(detail.id, name) }]),
+      ),
     },
   ];
 
@@ -65,7 +68,12 @@ export function requestsPage(host, first, setPageKeys) {
       if (detail?.id !== id) {
         detail?.destroy();
         side.replaceChildren();
-        detail = requestView(side, id, { onTab: (name) => open(id, name), onClose: close, onKeys: () => setPageKeys(keys()), known: list.row(id) });
+        detail = requestView(side, id, {
+          onTab: (name) => open(id, name),
+          onClose: close,
+          onKeys: () => setPageKeys(keys()),
+          known: list.row(id),
+        });
       }
       detail.show(tab);
       list.choose(id);

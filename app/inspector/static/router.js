@@ -19,7 +19,7 @@ function decode(part) {
 export function hashOf(view, path = [], query = {}) {
   const given = Object.entries(query).filter(([, value]) => value !== "" && value !== undefined && value !== null);
   const tail = given.length ? `?${new URLSearchParams(given)}` : "";
-  return `#/${[view, ...path].map(encodeURIComponent).join("/")}${tail}`;
+  return `#/${[view, ...path].map((part) => encodeURIComponent(String(part).toWellFormed())).join("/")}${tail}`;
 }
 
 /** Go there; `replace` leaves no entry in the history. */

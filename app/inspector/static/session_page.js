@@ -11,30 +11,47 @@ import { hashOf } from "./router.js";
 import { oneLine } from "./visible.js";
 
 const PAGE = 50;
+const KEPT_BODIES = 16;
 const LOOK_BACK = 4; // earlier turns among which the one that this turn goes on from is looked for
 
 /** Draw the session that `route` names. */
 export function sessionPage(host, route, setPageKeys) {
   const session = route.path[0] ?? "";
   const turns = []; // oldest first: {row, element, filled}
-  const spoken = new Map(); // id -> promise of the texts of a request's messages
+  const spoken = new Map(); // id -> promise of a request's body, of those looked at last
   let cursor = null;
   const earlier = button(t("session.earlier"), () => load(), { hidden: true });
   const list = h("ol", { class: "turns" });
   const note = h("p", { class: "hint" }, t("loading"));
-  const page = h("div", { class: "page session" }, h("h2", null, t("session.title"), " ", h("code", null, oneLine(session, 80))), h("p", null, h("a", { href: hashOf("requests", [], { session }) }, t("session.asList"))), earlier, list, note);
+  const page = h(
+    "div",
+    { class: "page session" },
+    h("h2", null, t("session.title"), " ", h("code", null, oneLine(session, 80))),
+    h("p", null, h("a", { href: hashOf("requests", [], { session }) }, t("session.asList"))),
+    earlier,
+    list,
+    note,
+  );
   host.append(page);
 
-  const sight = new IntersectionObserver((entries) => {
-    for (const { isIntersecting, target } of entries) {
-      if (!isIntersecting) continue;
-      sight.unobserve(target);
-      show(turns.find((turn) => turn.element === target));
-    }
-  }, { root: host, rootMargin: "600px" });
+  const sight = new IntersectionObserver(
+    (entries) => {
+      for (const { isIntersecting, target } of entries) {
+        if (!isIntersecting) continue;
+        sight.unobserve(target);
+        show(turns.find((turn) => turn.element === target));
+      }
+    },
+    { root: host, rootMargin: "600px" },
+  );
 
   function requestOf(row) {
-    if (!spoken.has(row.id)) spoken.set(row.id, getPart(row.id, "client_request").catch(() => undefined));
+    if (!spoken.has(row.id))
+      spoken.set(
+        row.id,
+        getPart(row.id, "client_request").catch(() => undefined),
+      );
+    if (spoken.size > KEPT_BODIES) spoken.delete(spoken.keys().next().value);
     return spoken.get(row.id);
   }
 
@@ -70,7 +87,13 @@ export function sessionPage(host, route, setPageKeys) {
       h("a", { href: hashOf("request", [row.id, "conversation"], { session }) }, oneLine(row.model ?? row.path, 60)),
       h("span", null, isRunning(row) ? "" : seconds(row.duration)),
       h("span", null, `${short(row.prompt_tokens)} → ${short(row.completion_tokens)}`),
-      made ? h("a", { class: "badge", href: hashOf("request", [row.id, "timeline"], { session }) }, t("session.repairs", { n: made })) : null,
+      made
+        ? h(
+            "a",
+            { class: "badge", href: hashOf("request", [row.id, "timeline"], { session }) },
+            t("session.repairs", { n: made }),
+          )
+        : null,
       row.error ? h("span", { class: "error-line" }, oneLine(row.error, 200)) : null,
     );
     turn.element.firstChild ? turn.element.firstChild.replaceWith(head) : turn.element.append(head);
@@ -81,18 +104,23 @@ export function sessionPage(host, route, setPageKeys) {
     turn.filled = true;
     const place = h("div", { class: "turn-body hint" }, t("loading"));
     turn.element.append(place);
-    const [body, answer] = await Promise.all([requestOf(turn.row), getPart(turn.row.id, "answer").catch(() => undefined)]);
+    const [body, answer] = await Promise.all([
+      requestOf(turn.row),
+      getPart(turn.row.id, "answer").catch(() => undefined),
+    ]);
     if (body === undefined) return fill(place, t("part.absent"));
     const messages = messagesOf(body);
     const known = await commonWith(turn, messages);
     const fresh = messages.slice(known);
     while (known && fresh[0]?.role === "assistant") fresh.shift(); // the last answer, sent back
-    place.replaceWith(h(
-      "div",
-      { class: "turn-body" },
-      known ? h("p", { class: "hint" }, t("session.goesOn", { n: known })) : null,
-      conversation(fresh, { answers: answersOf(answer), first: messages.length - fresh.length }),
-    ));
+    place.replaceWith(
+      h(
+        "div",
+        { class: "turn-body" },
+        known ? h("p", { class: "hint" }, t("session.goesOn", { n: known })) : null,
+        conversation(fresh, { answers: answersOf(answer), first: messages.length - fresh.length }),
+      ),
+    );
     return undefined;
   }
 
@@ -134,11 +162,16 @@ export function sessionPage(host, route, setPageKeys) {
     const target = step > 0 ? places.findIndex((place) => place > 12) : places.findLastIndex((place) => place < -12);
     turns[target]?.element.scrollIntoView({ block: "start" });
   };
-  setPageKeys([{ title: t("session.title"), keys: {
-    j: { label: t("keys.nextTurn"), run: () => jump(1) },
-    k: { label: t("keys.previousTurn"), run: () => jump(-1) },
-    Escape: { label: t("keys.close"), run: () => history.back() },
-  } }]);
+  setPageKeys([
+    {
+      title: t("session.title"),
+      keys: {
+        j: { label: t("keys.nextTurn"), run: () => jump(1) },
+        k: { label: t("keys.previousTurn"), run: () => jump(-1) },
+        Escape: { label: t("keys.close"), run: () => history.back() },
+      },
+    },
+  ]);
   load();
   return {
     destroy() {

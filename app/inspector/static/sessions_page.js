@@ -16,7 +16,11 @@ export function sessionsPage(host, route, setPageKeys) {
   const load = async () => {
     try {
       const { sessions } = await getSessions();
-      fill(body, h("h2", null, t("nav.sessions")), sessions.length ? table(sessions) : h("p", { class: "hint" }, t("sessions.empty")));
+      fill(
+        body,
+        h("h2", null, t("nav.sessions")),
+        sessions.length ? table(sessions) : h("p", { class: "hint" }, t("sessions.empty")),
+      );
     } catch (error) {
       fill(body, h("p", { class: "error-line", role: "alert" }, oneLine(error.message, 300)));
     }
@@ -38,13 +42,27 @@ function table(sessions) {
   return h(
     "div",
     { class: "table-scroll", tabindex: "0", role: "region", "aria-label": t("nav.sessions") },
-    h("table", { class: "sessions" }, h("thead", null, h("tr", null, heads.map((name) => h("th", { scope: "col", class: `s-${name}` }, t(`sessions.${name}`))))), h("tbody", null, sessions.map(line))),
+    h(
+      "table",
+      { class: "sessions" },
+      h(
+        "thead",
+        null,
+        h(
+          "tr",
+          null,
+          heads.map((name) => h("th", { scope: "col", class: `s-${name}` }, t(`sessions.${name}`))),
+        ),
+      ),
+      h("tbody", null, sessions.map(line)),
+    ),
   );
 }
 
 function line(session) {
   const models = Array.isArray(session.models) ? session.models : [session.model].filter(Boolean);
-  const span = typeof session.first === "number" && typeof session.last === "number" ? session.last - session.first : undefined;
+  const span =
+    typeof session.first === "number" && typeof session.last === "number" ? session.last - session.first : undefined;
   const count = (value, kind) => h("td", { class: `number ${value ? kind : ""}` }, short(value ?? 0));
   return h(
     "tr",

@@ -130,7 +130,8 @@ export const STRINGS = {
   "conversation.notLoaded": ["named here, never loaded", "이름만 표시하고 불러오지 않습니다"],
 
   "diff.way": ["received → sent upstream", "받은 요청 → 업스트림에 보낸 요청"],
-  "diff.none": ["The request was sent on as it came.", "요청이 받은 그대로 전달되었습니다."],
+  "diff.answerWay": ["upstream's answer → client's answer", "업스트림의 응답 → 클라이언트가 받은 응답"],
+  "diff.none": ["Nothing was changed.", "바뀐 것이 없습니다."],
   "diff.added": ["{n} added", "추가 {n}"],
   "diff.removed": ["{n} removed", "삭제 {n}"],
   "diff.changed": ["{n} changed", "변경 {n}"],
@@ -157,6 +158,8 @@ export const STRINGS = {
   "timeline.pick": ["Choose a row to see both chunks whole and what the rule changed.", "행을 고르면 두 청크 전체와 규칙이 바꾼 내용이 보입니다."],
   "timeline.noRule": ["No rule was at work here.", "여기서는 규칙이 쓰이지 않았습니다."],
   "timeline.nothing": ["Nothing at this moment.", "이 순간에는 없습니다."],
+  "timeline.dropped": ["{n} write or read not kept|{n} writes and reads not kept", "남기지 못한 읽기와 쓰기 {n}번"],
+  "timeline.whole": ["This answer was not streamed. This is what was changed in it:", "스트림이 아닌 응답입니다. 바뀐 것은 다음과 같습니다:"],
   "timeline.held": ["held back until then", "그때까지 잡아 둠"],
   "timeline.stall": ["silence, {time}", "멈춤 {time}"],
   "timeline.stallCut": ["silence, {time} (drawn shorter)", "멈춤 {time} (짧게 그림)"],

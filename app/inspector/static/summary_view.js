@@ -19,13 +19,24 @@ export function summaryView(row, sizes, loadRepairs) {
     isRunning(row) ? h("p", { class: "hint" }, t("request.running")) : null,
     h("div", { class: "charts" }, timing(row), tokens(row)),
     repairs(row, loadRepairs),
-    h("section", null, h("h3", null, t("summary.facts")), h("dl", { class: "facts" }, facts(row, sizes).map(([label, value]) => [h("dt", null, t(label)), h("dd", null, value)]))),
+    h(
+      "section",
+      null,
+      h("h3", null, t("summary.facts")),
+      h(
+        "dl",
+        { class: "facts" },
+        facts(row, sizes).map(([label, value]) => [h("dt", null, t(label)), h("dd", null, value)]),
+      ),
+    ),
   );
 }
 
 function facts(row, sizes) {
   const text = (value) => (value === null || value === undefined || value === "" ? NONE : oneLine(value, 300));
-  const kept = Object.entries(sizes ?? {}).map(([part, size]) => `${part} ${bytes(size)}`).join(", ");
+  const kept = Object.entries(sizes ?? {})
+    .map(([part, size]) => `${part} ${bytes(size)}`)
+    .join(", ");
   return [
     ["fact.id", h("code", null, text(row.id))],
     ["fact.started", fullTime(row.started)],
@@ -63,28 +74,72 @@ function bar(title, parts, say, total) {
     "figure",
     { class: "chart" },
     h("figcaption", null, title),
-    svg("svg", { viewBox: `0 0 ${WIDTH} ${BAR}`, preserveAspectRatio: "none", role: "img", "aria-label": `${title}: ${spoken}` }, svg("rect", { class: "bar rest", x: 0, y: 0, width: WIDTH, height: BAR }), boxes),
-    h("ul", { class: "legend" }, shown.map(([kind, label, value]) => h("li", null, h("i", { class: `swatch ${kind}` }), label, " ", h("b", null, say(value))))),
+    svg(
+      "svg",
+      { viewBox: `0 0 ${WIDTH} ${BAR}`, preserveAspectRatio: "none", role: "img", "aria-label": `${title}: ${spoken}` },
+      svg("rect", { class: "bar rest", x: 0, y: 0, width: WIDTH, height: BAR }),
+      boxes,
+    ),
+    h(
+      "ul",
+      { class: "legend" },
+      shown.map(([kind, label, value]) =>
+        h("li", null, h("i", { class: `swatch ${kind}` }), label, " ", h("b", null, say(value))),
+      ),
+    ),
   );
 }
 
 // Parts of the time, in their order, and how each is drawn.
-const PARTS = { queue: "part-5", read: "part-4", prepare: "prepare", engine: "part-3", upstream: "wait", repair: "rule", format: "completion", write: "stream" };
+const PARTS = {
+  queue: "part-5",
+  read: "part-4",
+  prepare: "prepare",
+  engine: "part-3",
+  upstream: "wait",
+  repair: "rule",
+  format: "completion",
+  write: "stream",
+};
 const ELSEWHERE = new Set(["upstream", "write", "queue"]);
 
 function timing(row) {
   const total = row.duration;
   const own = Object.entries(row.timings ?? {}).filter(([name]) => name in PARTS);
-  if (!own.length) return bar(`${t("timing.title")} · ${seconds(total)}`, [["wait", t("timing.first"), row.ttft ?? total], ["stream", t("timing.stream"), row.ttft ? total - row.ttft : 0]], seconds, total);
+  if (!own.length)
+    return bar(
+      `${t("timing.title")} · ${seconds(total)}`,
+      [
+        ["wait", t("timing.first"), row.ttft ?? total],
+        ["stream", t("timing.stream"), row.ttft ? total - row.ttft : 0],
+      ],
+      seconds,
+      total,
+    );
   const here = own.reduce((sum, [name, value]) => sum + (ELSEWHERE.has(name) ? 0 : value), 0);
   const title = `${t("timing.title")} · ${seconds(total)}${row.timings.upstream ? ` · ${t("timing.own", { time: seconds(here) })}` : ""}`;
-  return bar(title, own.map(([name, value]) => [PARTS[name], t(`timing.${name}`), value]), seconds, total);
+  return bar(
+    title,
+    own.map(([name, value]) => [PARTS[name], t(`timing.${name}`), value]),
+    seconds,
+    total,
+  );
 }
 
 function tokens(row) {
-  const { prompt_tokens: prompt, completion_tokens: completion, cached_tokens: cached, reasoning_tokens: reasoning } = row;
+  const {
+    prompt_tokens: prompt,
+    completion_tokens: completion,
+    cached_tokens: cached,
+    reasoning_tokens: reasoning,
+  } = row;
   if (typeof prompt !== "number" && typeof completion !== "number") {
-    return h("figure", { class: "chart" }, h("figcaption", null, t("tokens.title")), h("p", { class: "hint" }, t("tokens.none")));
+    return h(
+      "figure",
+      { class: "chart" },
+      h("figcaption", null, t("tokens.title")),
+      h("p", { class: "hint" }, t("tokens.none")),
+    );
   }
   const streaming = row.duration - (row.ttft ?? 0);
   const speed = completion && streaming > SHORTEST ? completion / streaming : null;
@@ -103,7 +158,21 @@ function repairs(row, loadRepairs) {
   if (!made.length) return null;
   const most = Math.max(...made.map(({ count }) => count));
   const section = h("section", null, h("h3", null, t("summary.repairs")));
-  section.append(h("ul", { class: "rule-counts" }, made.map(({ rule, count, warn }) => h("li", null, h("span", { class: `rule-chip ${warn ? "warn" : ""}` }, oneLine(rule, 80)), meter(count / most), h("b", null, `×${count}`)))));
+  section.append(
+    h(
+      "ul",
+      { class: "rule-counts" },
+      made.map(({ rule, count, warn }) =>
+        h(
+          "li",
+          null,
+          h("span", { class: `rule-chip ${warn ? "warn" : ""}` }, oneLine(rule, 80)),
+          meter(count / most),
+          h("b", null, `×${count}`),
+        ),
+      ),
+    ),
+  );
   const show = button(t("summary.showRepairs"), async () => {
     show.disabled = true;
     const list = await loadRepairs();
@@ -114,5 +183,9 @@ function repairs(row, loadRepairs) {
 }
 
 function meter(share) {
-  return svg("svg", { class: "meter", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" }, svg("rect", { class: "bar rule", x: 0, y: 0, width: Math.max(2, share * 100), height: 6 }));
+  return svg(
+    "svg",
+    { class: "meter", viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" },
+    svg("rect", { class: "bar rule", x: 0, y: 0, width: Math.max(2, share * 100), height: 6 }),
+  );
 }

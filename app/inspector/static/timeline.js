@@ -13,23 +13,39 @@ import { oneLine } from "./visible.js";
 const HELD = 0.02; // seconds from which a chunk that was held back says when it left
 const LONGEST = 600; // characters of a chunk in its row
 
-/** Draw the timeline of `chunks` (the API's {raw, emitted, repairs}). Returns {element, keys, destroy}. */
-export function timeline(chunks, duration = 0) {
-  const plan = layOut(chunks, duration);
+/** Draw `chunks` (the API's {raw, emitted, repairs}) of the request in `row`. Returns {element, keys, destroy}. */
+export function timeline(chunks, row) {
+  const plan = layOut(chunks, row.duration ?? 0);
   const state = { selected: -1, exact: false };
-  const dock = h("section", { class: "dock", "aria-label": t("timeline.dock") }, h("p", { class: "hint" }, t("timeline.pick")));
+  const dock = h(
+    "section",
+    { class: "dock", "aria-label": t("timeline.dock") },
+    h("p", { class: "hint" }, t("timeline.pick")),
+  );
   const scroller = h("div", {
-    class: "timeline-rows", role: "grid", tabindex: "0", "aria-label": t("tab.timeline"), "aria-rowcount": plan.rows.length, "aria-colcount": 4,
+    class: "timeline-rows",
+    role: "grid",
+    tabindex: "0",
+    "aria-label": t("tab.timeline"),
+    "aria-rowcount": plan.rows.length,
+    "aria-colcount": 4,
   });
   const lane = strip(plan.rows, plan.end, (at) => {
     const place = plan.rows.findIndex((row) => row.at + (row.seconds ?? 0) >= at);
     list.reveal(place < 0 ? plan.rows.length - 1 : place, { centre: true });
   });
-  const list = new VirtualList(scroller, (index) => drawRow(plan.rows[index], index, plan, state), () => {
-    const { scrollTop, clientHeight } = scroller;
-    const [first, last] = [plan.rows[list.layout.find(scrollTop) ?? 0], plan.rows[list.layout.find(scrollTop + clientHeight) ?? 0]];
-    if (first && last) lane.showRange(first.at, last.at + (last.seconds ?? 0));
-  });
+  const list = new VirtualList(
+    scroller,
+    (index) => drawRow(plan.rows[index], index, plan, state),
+    () => {
+      const { scrollTop, clientHeight } = scroller;
+      const [first, last] = [
+        plan.rows[list.layout.find(scrollTop) ?? 0],
+        plan.rows[list.layout.find(scrollTop + clientHeight) ?? 0],
+      ];
+      if (first && last) lane.showRange(first.at, last.at + (last.seconds ?? 0));
+    },
+  );
   list.set(unevenLayout(plan.heights));
 
   const select = (index, how) => {
@@ -54,8 +70,8 @@ export function timeline(chunks, duration = 0) {
     select(next, { centre: true });
   };
   scroller.addEventListener("click", (event) => {
-    const row = event.target.closest("[data-index]");
-    if (row) select(Number(row.dataset.index));
+    const chosen = event.target.closest("[data-index]");
+    if (chosen) select(Number(chosen.dataset.index));
   });
   scroller.addEventListener("keydown", (event) => {
     const page = Math.max(1, Math.floor(scroller.clientHeight / 24) - 1);
@@ -69,9 +85,16 @@ export function timeline(chunks, duration = 0) {
   const element = h(
     "div",
     { class: "timeline" },
-    toolbar(chunks, plan, state, jump, () => list.set(unevenLayout(plan.heights))),
+    toolbar(chunks, row, plan, state, jump, () => list.set(unevenLayout(plan.heights))),
     lane.element,
-    h("div", { class: "timeline-head", "aria-hidden": "true" }, h("span", null, t("timeline.time")), h("span", { class: "is-raw" }, t("timeline.raw")), h("span", { class: "is-rule" }, t("timeline.rule")), h("span", { class: "is-emitted" }, t("timeline.emitted"))),
+    h(
+      "div",
+      { class: "timeline-head", "aria-hidden": "true" },
+      h("span", null, t("timeline.time")),
+      h("span", { class: "is-raw" }, t("timeline.raw")),
+      h("span", { class: "is-rule" }, t("timeline.rule")),
+      h("span", { class: "is-emitted" }, t("timeline.emitted")),
+    ),
     scroller,
     dock,
   );
@@ -86,12 +109,16 @@ export function timeline(chunks, duration = 0) {
   return { element, keys, destroy };
 }
 
-function toolbar(chunks, plan, state, jump, redraw) {
-  const way = button(t("timeline.exact"), () => {
-    state.exact = !state.exact;
-    way.setAttribute("aria-pressed", state.exact);
-    redraw();
-  }, { "aria-pressed": "false", class: "toggle", title: t("timeline.exactHint") });
+function toolbar(chunks, request, plan, state, jump, redraw) {
+  const way = button(
+    t("timeline.exact"),
+    () => {
+      state.exact = !state.exact;
+      way.setAttribute("aria-pressed", state.exact);
+      redraw();
+    },
+    { "aria-pressed": "false", class: "toggle", title: t("timeline.exactHint") },
+  );
   const made = plan.rows.reduce((sum, row) => sum + (row.repairs?.length ?? 0), 0);
   return h(
     "div",
@@ -100,6 +127,9 @@ function toolbar(chunks, plan, state, jump, redraw) {
     h("span", { class: "count is-emitted" }, t("timeline.emittedCount", { n: count(chunks.emitted) })),
     h("span", { class: "count is-rule" }, t("timeline.ruleCount", { n: made })),
     h("span", { class: "count" }, seconds(plan.end)),
+    request.dropped_events
+      ? h("span", { class: "count error-line" }, t("timeline.dropped", { n: request.dropped_events }))
+      : null,
     h("span", { class: "spring" }),
     plan.rules.length > 0 && button(t("timeline.nextRule"), () => jump(plan.rules)),
     plan.stalls.length > 0 && button(t("timeline.nextStall", { n: plan.stalls.length }), () => jump(plan.stalls)),
@@ -118,14 +148,29 @@ function drawRow(row, index, plan, state) {
 
 function rowProps(row, index, state, kind) {
   const chosen = index === state.selected;
-  return { class: `trow ${kind}${chosen ? " chosen" : ""}`, role: "row", id: `chunk-${index}`, "aria-rowindex": index + 1, "aria-selected": chosen, data: { index } };
+  return {
+    class: `trow ${kind}${chosen ? " chosen" : ""}`,
+    role: "row",
+    id: `chunk-${index}`,
+    "aria-rowindex": index + 1,
+    "aria-selected": chosen,
+    data: { index },
+  };
 }
 
 function drawGap(row, index, plan, state) {
   const height = plan.heights[index];
-  const label = row.stall ? t(row.cut ? "timeline.stallCut" : "timeline.stall", { time: seconds(row.seconds) }) : height >= 14 ? seconds(row.seconds) : "";
+  const label = row.stall
+    ? t(row.cut ? "timeline.stallCut" : "timeline.stall", { time: seconds(row.seconds) })
+    : height >= 14
+      ? seconds(row.seconds)
+      : "";
   const kind = `gap${row.stall ? " stall" : ""}${row.cut && height >= HIGHEST_GAP ? " cut" : ""}`;
-  return h("div", rowProps(row, index, state, kind), h("span", { class: "gap-label", role: "gridcell", "aria-colspan": 4 }, label));
+  return h(
+    "div",
+    rowProps(row, index, state, kind),
+    h("span", { class: "gap-label", role: "gridcell", "aria-colspan": 4 }, label),
+  );
 }
 
 function drawChunk(row, index, plan, state) {
@@ -143,7 +188,13 @@ function drawChunk(row, index, plan, state) {
 
 function cell(side, chunk, at, state) {
   const text = chunk ? (state.exact ? chunkText(chunk).slice(0, LONGEST) : essence(chunk)) : "";
-  return h("span", { class: `side ${side}`, role: "gridcell" }, chunk ? h("b", { class: "nr" }, chunk.n ?? "·") : null, chunk && chunk.at - at >= HELD ? h("small", { title: t("timeline.held") }, `${offset(chunk.at)} `) : null, oneLine(text, LONGEST));
+  return h(
+    "span",
+    { class: `side ${side}`, role: "gridcell" },
+    chunk ? h("b", { class: "nr" }, chunk.n ?? "·") : null,
+    chunk && chunk.at - at >= HELD ? h("small", { title: t("timeline.held") }, `${offset(chunk.at)} `) : null,
+    oneLine(text, LONGEST),
+  );
 }
 
 function ruleChips(repairs) {
@@ -154,12 +205,24 @@ function ruleChips(repairs) {
   }
   return [...counts].map(([key, count]) => {
     const [rule, mode] = key.split("\u0000");
-    return h("span", { class: `rule-chip ${mode === "warn" ? "warn" : ""}` }, oneLine(rule, 60), count > 1 ? ` ×${count}` : "");
+    return h(
+      "span",
+      { class: `rule-chip ${mode === "warn" ? "warn" : ""}` },
+      oneLine(rule, 60),
+      count > 1 ? ` ×${count}` : "",
+    );
   });
 }
 
 function rowLabel(row) {
   if (row.kind === "gap") return t("timeline.stall", { time: seconds(row.seconds) });
   const rules = row.repairs.map((repair) => repair.rule).join(", ");
-  return [offset(row.at), row.raw ? `${t("timeline.raw")} ${row.raw.n ?? ""}` : "", rules, row.emitted ? `${t("timeline.emitted")} ${row.emitted.n ?? ""}` : ""].filter(Boolean).join("; ");
+  return [
+    offset(row.at),
+    row.raw ? `${t("timeline.raw")} ${row.raw.n ?? ""}` : "",
+    rules,
+    row.emitted ? `${t("timeline.emitted")} ${row.emitted.n ?? ""}` : "",
+  ]
+    .filter(Boolean)
+    .join("; ");
 }

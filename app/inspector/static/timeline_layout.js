@@ -52,7 +52,10 @@ function gap(from, to, stall, put, marks) {
 
 /** A stall is a second at least, and eight times the usual gap. */
 function stallLimit(groups) {
-  const gaps = groups.slice(1).map((group, index) => group.at - groups[index].at).sort((a, b) => a - b);
+  const gaps = groups
+    .slice(1)
+    .map((group, index) => group.at - groups[index].at)
+    .sort((a, b) => a - b);
   const usual = gaps.length ? gaps[gaps.length >> 1] : 0;
   return Math.max(STALL_FLOOR, 8 * usual);
 }
@@ -92,7 +95,9 @@ function attach(groups, raw, repairs) {
   for (const group of groups) for (const row of group.rows) if (row.raw) homes.set(row.raw, group);
   const early = [];
   for (const repair of repairs) {
-    const group = homes.get(raw[Math.min(repair.raw, raw.length) - 1]) ?? (raw.length ? undefined : groups.findLast(({ at }) => at <= repair.at));
+    const group =
+      homes.get(raw[Math.min(repair.raw, raw.length) - 1]) ??
+      (raw.length ? undefined : groups.findLast(({ at }) => at <= repair.at));
     if (group) rowOf(group.rows, repair).repairs.push(repair);
     else early.push(repair);
   }
@@ -121,7 +126,9 @@ function joinHeldBack(groups) {
     group.rows = group.rows.filter((row) => {
       if (row.raw && !row.emitted) waiting.push(row);
       if (!row.emitted) return true;
-      const partner = row.raw ? undefined : waiting.find((one) => row.emitted.at - one.at < LONGEST_HOLD && sayTheSame(one.raw, row.emitted));
+      const partner = row.raw
+        ? undefined
+        : waiting.find((one) => row.emitted.at - one.at < LONGEST_HOLD && sayTheSame(one.raw, row.emitted));
       waiting = partner ? waiting.slice(waiting.indexOf(partner) + 1) : [];
       if (!partner) return true;
       partner.emitted = row.emitted;

@@ -19,17 +19,24 @@ export function strip(rows, end, onPick) {
   const draw = () => {
     width = Math.max(200, host.clientWidth);
     view = svg("rect", { class: "strip-view", y: 1, height: HEIGHT - 16, rx: 2 });
-    host.replaceChildren(svg(
-      "svg",
-      { class: "strip-plot", viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": t("timeline.stripLabel", { time: seconds(end) }) },
-      stalls(rows, x),
-      view,
-      svg("path", { class: "strip-axis", d: `M${EDGE} ${AXIS}H${width - EDGE}` }),
-      svg("path", { class: "strip-raw", d: ticks(rows, "raw", x, AXIS - 3, -14) }),
-      svg("path", { class: "strip-emitted", d: ticks(rows, "emitted", x, AXIS + 3, 14) }),
-      repairs(rows, x),
-      scale(end, width, x),
-    ));
+    host.replaceChildren(
+      svg(
+        "svg",
+        {
+          class: "strip-plot",
+          viewBox: `0 0 ${width} ${HEIGHT}`,
+          role: "img",
+          "aria-label": t("timeline.stripLabel", { time: seconds(end) }),
+        },
+        stalls(rows, x),
+        view,
+        svg("path", { class: "strip-axis", d: `M${EDGE} ${AXIS}H${width - EDGE}` }),
+        svg("path", { class: "strip-raw", d: ticks(rows, "raw", x, AXIS - 3, -14) }),
+        svg("path", { class: "strip-emitted", d: ticks(rows, "emitted", x, AXIS + 3, 14) }),
+        repairs(rows, x),
+        scale(end, width, x),
+      ),
+    );
     showRange(...range);
   };
   const showRange = (from, to) => {
@@ -75,8 +82,17 @@ function repairs(rows, x) {
 }
 
 function stalls(rows, x) {
-  return rows.filter((row) => row.stall).map((row) =>
-    svg("rect", { class: "strip-stall", x: x(row.at), y: 4, width: Math.max(1, x(row.at + row.seconds) - x(row.at)), height: 2 * AXIS - 8 }));
+  return rows
+    .filter((row) => row.stall)
+    .map((row) =>
+      svg("rect", {
+        class: "strip-stall",
+        x: x(row.at),
+        y: 4,
+        width: Math.max(1, x(row.at + row.seconds) - x(row.at)),
+        height: 2 * AXIS - 8,
+      }),
+    );
 }
 
 /** Times under the axis, at round distances of 90 px at least. */
@@ -88,7 +104,13 @@ function scale(end, width, x) {
   for (let at = 0; at <= end && labels.length < 50; at += distance) {
     const place = x(at);
     const anchor = at === 0 ? "start" : place > width - 40 ? "end" : "middle";
-    labels.push(svg("text", { class: "strip-time", x: anchor === "start" ? EDGE : place, y: HEIGHT - 3, "text-anchor": anchor }, seconds(at)));
+    labels.push(
+      svg(
+        "text",
+        { class: "strip-time", x: anchor === "start" ? EDGE : place, y: HEIGHT - 3, "text-anchor": anchor },
+        seconds(at),
+      ),
+    );
   }
   return labels;
 }

@@ -16,8 +16,18 @@ export function toolsView(body, answer) {
   return h(
     "div",
     { class: "tools" },
-    h("section", null, h("h3", null, t("tools.called", { n: calls.length })), calls.length ? calls.map(toolCall) : h("p", { class: "hint" }, t("tools.noneCalled"))),
-    h("section", null, h("h3", null, t("tools.offered", { n: offered.length })), offered.map((tool) => declaration(tool, counts))),
+    h(
+      "section",
+      null,
+      h("h3", null, t("tools.called", { n: calls.length })),
+      calls.length ? calls.map(toolCall) : h("p", { class: "hint" }, t("tools.noneCalled")),
+    ),
+    h(
+      "section",
+      null,
+      h("h3", null, t("tools.offered", { n: offered.length })),
+      offered.map((tool) => declaration(tool, counts)),
+    ),
   );
 }
 
@@ -28,7 +38,17 @@ function nameOf(tool) {
 function declaration(tool, counts) {
   const told = tool?.function ?? tool ?? {};
   const called = counts.get(nameOf(tool));
-  const details = h("details", { class: "tool" }, h("summary", null, h("b", null, oneLine(nameOf(tool), 120)), called ? h("span", { class: "count" }, t("tools.times", { n: called })) : null, h("span", { class: "preview" }, oneLine(told.description ?? "", 140))));
+  const details = h(
+    "details",
+    { class: "tool" },
+    h(
+      "summary",
+      null,
+      h("b", null, oneLine(nameOf(tool), 120)),
+      called ? h("span", { class: "count" }, t("tools.times", { n: called })) : null,
+      h("span", { class: "preview" }, oneLine(told.description ?? "", 140)),
+    ),
+  );
   details.addEventListener("toggle", () => {
     if (details.childElementCount > 1) return;
     if (told.description) details.append(payload(told.description, { beginning: 1500 }));
