@@ -33,9 +33,13 @@ class SecretBook:
             while len(self._recent) > REMEMBERED:
                 self._recent.popitem(last=False)
 
+    def secrets(self, extra: Iterable[str] = ()) -> tuple[str, ...]:
+        """Return the configured keys and `extra`."""
+        return (*self._source(), *extra)
+
     def masker(self, extra: Iterable[str] = ()) -> Masker:
         """Return a masker for the configured keys and `extra`; the same object while these stay the same."""
-        return self._masker_for((*self._source(), *extra))
+        return self._masker_for(self.secrets(extra))
 
     def masker_for_all(self) -> Masker:
         """Return a masker that also knows the keys of recent requests."""

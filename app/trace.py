@@ -136,6 +136,11 @@ class Trace:
         for sink in self._sinks:
             sink.finished(self)
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """All keys known to this request."""
+        return self._book.secrets(self._secrets)
+
     def clock(self) -> Callable[[], tuple[float, int]]:
         """Return what tells the seconds since the request began and how many events the upstream has sent.
 

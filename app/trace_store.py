@@ -1,7 +1,8 @@
 """Stores finished requests, and those that take long while they run: a sink of traces that only puts them in a queue.
 
-A thread of its own masks and packs them and hands them to the database's thread in batches. The queue is bounded in
-number and in bytes; what does not fit, and what the database does not take, is counted in `dropped` and forgotten.
+A thread sends them to a process of its own (app.trace_writer), which masks, packs and writes: an answer waits for none of
+that. The queue is bounded in number and in bytes; what does not fit, and what the database does not take, is counted in
+`dropped` and forgotten.
 """
 
 import atexit
@@ -14,59 +15,56 @@ from typing import TYPE_CHECKING, Any
 
 from app.errors import log
 from app.lifecycle import instance
-from app.trace_packing import Packer
-from app.trace_retention import Retention
-from app.trace_rows import COLUMNS, OFF, Part, Row, row_of, rows_of
+from app.trace_process import WriterProcess
+from app.trace_record import OFF, Record, encode, record_of
 
 if TYPE_CHECKING:
     from flask import Flask
-    from sqlalchemy import Connection
 
     from app.config import Settings
-    from app.store import Store
     from app.trace import Trace
 
 MOST_WAITING, MOST_BYTES = 5_000, 64_000_000  # traces, and what they hold
-BATCH, BATCH_BYTES = 100, 16_000_000  # traces packed before they are handed on, and what they hold
-PATIENCE = 30.0  # seconds the database's thread gets for one batch
-LINGER = 0.05  # seconds more that are waited for others: one transaction for many is cheaper
+BATCH, BATCH_BYTES = 200, 16_000_000  # what is sent at once
+LINGER = 0.05  # seconds more that are waited for others: one write for many is cheaper
 SHOWN_AFTER, SHOWN_EVERY = 0.4, 5.0  # seconds until a running request is stored, and until that is brought up to date
-FIRST_PRUNE, PRUNE_EVERY, PRUNE_AGAIN = 10.0, 60.0, 0.1  # seconds
-
+FLUSH_WAIT, EXIT_WAIT = 10.0, 2.0  # seconds
 LOOKS = ("GET", "HEAD", "OPTIONS")  # not stored, unless they fail
-
-_CHANGES = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name != "id")
-PUT = f"INSERT INTO traces ({', '.join(COLUMNS)}) VALUES %s ON CONFLICT (id) DO UPDATE SET {_CHANGES}"
-PUT_PART = """INSERT INTO trace_parts (trace_id, part, data) VALUES %s
-ON CONFLICT (trace_id, part) DO UPDATE SET data = excluded.data"""
 
 
 class TraceStore:
-    """A sink (see app.trace.Sink). `server` tells servers that share a database apart."""
+    """A sink (see app.trace.Sink). `order` is what the writing process is told (see app.trace_writer.open_writer)."""
 
     live = False
 
-    def __init__(self, store: "Store", depth: str, retention: Retention, server: str) -> None:
-        self.depth, self.retention = depth, retention
-        self._store, self._server = store, server
+    def __init__(self, depth: str, order: dict[str, Any]) -> None:
+        self.depth, self._order = depth, order
         self._reset()
 
     def _reset(self) -> None:
-        """Begin as in a new process."""
-        self.dropped = 0
-        self._process = os.getpid()
+        """Begin as in a new process. What ran before a fork belongs to the parent."""
+        self._lost = 0
+        self._pid = os.getpid()
         self._lock = threading.Lock()
         self._queue: deque[tuple[Trace, int]] = deque()
         self._bytes = 0
         self._running: dict[str, weakref.ref[Trace]] = {}
         self._shown: dict[str, float] = {}
-        self._wake, self._hurry, self._idle = threading.Event(), threading.Event(), threading.Event()
+        self._wake, self._hurry = threading.Event(), threading.Event()
+        self._flushes: list[threading.Event] = []
         self._thread: threading.Thread | None = None
-        self._ended = False
-        self._packer = Packer()
-        self._next_prune = 0.0
-        self._last = _Write(self, [], [])
-        self._last.done.set()
+        self._ended = self._told = False
+        self._process = WriterProcess(self._order)
+
+    @property
+    def dropped(self) -> int:
+        """How many requests could not be stored."""
+        return self._lost + self._process.dropped
+
+    @property
+    def problem(self) -> str | None:
+        """Why they cannot be written, or None."""
+        return self._process.problem
 
     # --- called by requests ------------------------------------------------------------------------------------------
 
@@ -76,14 +74,13 @@ class TraceStore:
 
     def begun(self, trace: "Trace") -> None:
         """Watch a request, so that it is shown while it runs."""
-        if self._process != os.getpid():
+        if self._pid != os.getpid():
             self._reset()
-        if not self._running:
-            self._running[trace.id] = weakref.ref(trace)
+        first = not self._running
+        self._running[trace.id] = weakref.ref(trace)
+        if first:
             self._begin()
             self._wake.set()
-        else:
-            self._running[trace.id] = weakref.ref(trace)
 
     def finished(self, trace: "Trace") -> None:
         """Have a request stored, if it asked for more than to look; returns at once."""
@@ -97,49 +94,37 @@ class TraceStore:
             if fits:
                 self._bytes += weight
                 self._queue.append((trace, weight))
-        if not fits:
-            self.drop(1)
-        elif not self._wake.is_set():
+            else:
+                self._lost += 1
+        if not self._wake.is_set():
             self._begin()
             self._wake.set()
 
-    def drop(self, number: int) -> None:
-        """Count traces that were not stored."""
-        with self._lock:
-            first = self.dropped == 0
-            self.dropped += number
-        if first:
-            log.warning("requests are not stored: the database is too slow or cannot be used")
-
     def flush(self, seconds: float) -> bool:
         """Wait until all that finished before is stored or lost, at most `seconds`; tell whether that was reached."""
-        deadline = time.monotonic() + seconds
+        if self._thread is None or not self._thread.is_alive():
+            return not self._queue
+        done = threading.Event()
+        with self._lock:
+            self._flushes.append(done)
         self._hurry.set()
-        try:
-            while self._thread is not None and self._thread.is_alive():
-                self._idle.clear()
-                self._wake.set()
-                if not self._idle.wait(max(0.0, deadline - time.monotonic())):
-                    return False
-                if not self._queue:
-                    break
-        finally:
-            self._hurry.clear()
-        return self._store.flush(max(0.0, deadline - time.monotonic()))
+        self._wake.set()
+        return done.wait(seconds)
 
     def finish(self) -> None:
-        """Hand on what waits: the process ends. The store writes it then."""
-        self.flush(1.0)
+        """Hand on what waits: this process ends."""
+        self.flush(EXIT_WAIT)
 
-    def close(self, seconds: float = 2.0) -> None:
-        """Hand on what waits and end the thread; the next request begins another."""
+    def close(self, seconds: float = FLUSH_WAIT) -> None:
+        """Have all stored, and end thread and process; the next request begins others."""
         self.flush(seconds)
         atexit.unregister(self.finish)
         thread, self._ended = self._thread, True
+        self._hurry.set()
         self._wake.set()
         if thread is not None:
-            self._hurry.set()
             thread.join(seconds)
+        self._process.close(seconds)
         self._reset()
 
     # --- the thread --------------------------------------------------------------------------------------------------
@@ -149,105 +134,86 @@ class TraceStore:
             return
         with self._lock:
             if self._thread is None:
-                self._store.begin()
-                thread = threading.Thread(target=self._run, name="trace-writer", daemon=True)
+                thread = threading.Thread(target=self._run, name="trace-sender", daemon=True)
                 try:
                     thread.start()
                 except RuntimeError:  # no more threads, or the interpreter is ending
                     return
                 self._thread = thread
-                atexit.register(self.finish)  # before the store's own, which was registered before
+                atexit.register(self.finish)
 
     def _run(self) -> None:
         while not self._ended:
             self._wake.wait(SHOWN_AFTER if self._running else None)
             self._hurry.wait(LINGER)
-            self._wake.clear()
+            with self._lock:
+                self._wake.clear()
+                self._hurry.clear()
+                flushes, self._flushes = self._flushes, []
             try:
                 while self._queue:
-                    self._store_batch()
-                self._show_running()
+                    self._send(self._take())
+                self._send(self._news())
+                if flushes:
+                    self._process.flush(FLUSH_WAIT)
             except Exception as error:  # the rim of this thread: a bug with one trace must not end all later ones
-                self.drop(1)
-                log.error("bug in storing traces", exc_info=error)
-            self._idle.set()
+                self._lost += 1
+                log.error("bug in storing requests", exc_info=error)
+            for done in flushes:
+                done.set()
+            self._tell()
 
-    def _store_batch(self) -> None:
-        rows: list[Row] = []
-        parts: list[Part] = []
+    def _take(self) -> list[Record]:
+        """Return the records of the traces that waited longest."""
+        records: list[Record] = []
         taken = 0
         try:
-            while self._queue and (not rows or (len(rows) < BATCH and taken + self._queue[0][1] <= BATCH_BYTES)):
+            while self._queue and (not records or (len(records) < BATCH and taken + self._queue[0][1] <= BATCH_BYTES)):
                 trace, weight = self._queue.popleft()
                 taken += weight
                 self._shown.pop(trace.id, None)
-                row, its_parts = rows_of(trace, self.depth, self._server, self._packer)
-                rows.append(row)
-                parts += its_parts
+                records.append(record_of(trace, self.depth))
         finally:
             with self._lock:
                 self._bytes -= taken
-            self._submit(rows, parts)
+        return records
 
-    def _show_running(self) -> None:
-        now, rows = time.monotonic(), []
+    def _news(self) -> list[Record]:
+        """Return records of requests that have been running for a while."""
+        now, records = time.monotonic(), []
         for identifier, weak in list(self._running.items()):
             trace = weak()
             if trace is None:
                 self._running.pop(identifier, None)
             elif trace.clock()()[0] >= SHOWN_AFTER and now >= self._shown.get(identifier, 0.0):
                 self._shown[identifier] = now + SHOWN_EVERY
-                rows.append(row_of(trace, self.depth, self._server, over=False))
+                records.append(record_of(trace, self.depth, over=False))
         for identifier in [known for known in self._shown if known not in self._running]:
             del self._shown[identifier]
-        if rows:
-            self._submit(rows, [])
+        return records
 
-    def _submit(self, rows: list[Row], parts: list[Part]) -> None:
-        if rows:
-            self._last.done.wait(PATIENCE)  # what waits for a slow database waits here, where it is bounded
-            self._last = _Write(self, rows, parts)
-            if not self._store.submit(self._last):
-                self._last.lost()
-        if rows and time.monotonic() >= self._next_prune:
-            first = self._next_prune == 0.0
-            self._next_prune = time.monotonic() + PRUNE_EVERY
-            self._store.submit(self._prune, FIRST_PRUNE if first else 0.0)
+    def _send(self, records: list[Record]) -> None:
+        if records and not self._process.send([encode(record) for record in records]):
+            self._lost += sum(record.over for record in records)
 
-    def _prune(self, connection: "Connection") -> None:
-        if self.retention.prune(connection):
-            self._store.submit(self._prune, PRUNE_AGAIN)
-
-
-class _Write:
-    """A job of the database's thread."""
-
-    def __init__(self, owner: TraceStore, rows: list[Row], parts: list[Part]) -> None:
-        self._owner, self._rows, self._parts = owner, rows, parts
-        self.done = threading.Event()
-
-    def __call__(self, connection: "Connection") -> None:
-        from app.database import insert_many
-
-        self.done.set()
-        insert_many(connection, PUT, [tuple(row.values()) for row in self._rows])
-        insert_many(connection, PUT_PART, self._parts)
-
-    def lost(self) -> None:
-        self.done.set()
-        self._owner.drop(len(self._rows))
+    def _tell(self) -> None:
+        if self.dropped and not self._told:
+            self._told = True
+            log.warning("requests are not stored: %s", self.problem or "writing them takes too long")
 
 
 def init_app(app: "Flask") -> None:
     """Store what `app` serves, as the settings say; `app.extensions["trace_store"]` is None where nothing is stored."""
-    sink = open_trace_store(app.extensions["store"], app.extensions["settings_store"].current, instance)
+    sink = open_trace_store(app.extensions["settings_store"].current, instance)
     app.extensions["trace_store"] = sink
     if sink is not None:
         app.extensions["trace_sinks"] = (*app.extensions["trace_sinks"], sink)
 
 
-def open_trace_store(store: "Store", settings: "Settings", server: str) -> TraceStore | None:
+def open_trace_store(settings: "Settings", server: str) -> TraceStore | None:
     """Return the sink that the settings describe, None where nothing is stored."""
     if settings.trace == OFF:
         return None
-    return TraceStore(store, settings.trace, Retention(settings.trace_days, settings.trace_count, settings.trace_size), server)
+    order = {"url": settings.database_url, "folder": str(settings.data_dir), "server": server, "days": settings.trace_days,
+             "count": settings.trace_count, "size": settings.trace_size}  # fmt: skip
+    return TraceStore(settings.trace, order)

@@ -28,7 +28,8 @@ def measure_tracing(upstream_port: int, worker_class: str, sizes: Sizes, engine:
         yield compare(f"{engine}, 60 KB with 25 tools, stored", servers, big, sizes.scaled(0.4).short, sizes)[1]
         few = compare("", servers, burst[SHORT], sizes.short, sizes)
         many = compare(f"{engine}, stream in bursts, stored", servers, burst[LONG], sizes.long, sizes)
-        prices = [(b.cpu_ms - a.cpu_ms) / (LONG - SHORT) * 1000 for a, b in zip(few, many, strict=True) if a.cpu_ms and b.cpu_ms]
+        pairs = zip(few, many, strict=True)
+        prices = [(b.cpu_ms - a.cpu_ms) / (LONG - SHORT) * 1000 for a, b in pairs if a.cpu_ms and b.cpu_ms]
         many[1].chunk_us = prices[1]
         many[1].note += f", {prices[1] - prices[0]:+.1f} us a chunk"
         yield many[1]

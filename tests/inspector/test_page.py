@@ -48,6 +48,22 @@ def test_a_streamed_request_with_repairs_appears_live(look: Look, gateway: LiveG
     expect(inspector.rows).to_have_count(1)
 
 
+def test_a_request_that_is_opened_before_it_is_stored_is_shown_when_it_is(
+    look: Look, gateway: LiveGateway, upstream: FakeUpstream
+) -> None:
+    gate, first = gated(upstream), look()
+    asking = threading.Thread(target=ask, args=(gateway,))
+    asking.start()
+    request = first.rows.first.get_attribute("data-id")
+    early = look()
+    early.page.route(f"**/api/traces/{request}", lambda route: route.fulfill(status=404, json={}), times=1)
+    early.go(f"request/{request}/timeline")
+    expect(early.page.get_by_role("alert")).to_be_visible()
+    gate.open()
+    expect(early.page.locator(".trow").first).to_be_visible()
+    asking.join()
+
+
 def test_the_timeline_shows_both_sides_and_the_rule_between(look: Look, gateway: LiveGateway) -> None:
     request, inspector = ask(gateway), look()
     inspector.open(request, "timeline")

@@ -8,7 +8,6 @@ import pytest
 from playwright.sync_api import expect
 
 from app.database import statement
-from app.trace_rows import COLUMNS
 from tests.client import LiveGateway
 from tests.gateway import Gateway
 from tests.inspector.conftest import ask, ask_mock
@@ -16,7 +15,8 @@ from tests.inspector.driving import LIMIT, Inspector
 
 Look = Callable[..., Inspector]
 MANY = 10_000
-PUT = f"INSERT INTO traces ({', '.join(COLUMNS)}) VALUES ({', '.join(f':{name}' for name in COLUMNS)})"
+COLUMNS = ("id", "started", "updated", "method", "path", "model", "status", "asked", "stream", "duration", "size")
+PUT = f"INSERT INTO traces ({', '.join(COLUMNS)}) VALUES ({', '.join(':' + name for name in COLUMNS)})"
 # What may be pressed or filled in, and has no name that a screen reader could say.
 NAMELESS = """() => [...document.querySelectorAll("button, a, input, select, textarea, summary, [role=tab], [role=grid]")]
   .filter((element) => element.checkVisibility())
@@ -121,24 +121,13 @@ def test_a_narrow_window_loses_nothing(look: Look, gateway: LiveGateway) -> None
 @pytest.fixture
 def many(gateway: LiveGateway) -> LiveGateway:
     """A gateway that has answered ten thousand requests."""
-    now = time.time()
-    rows = [
-        dict.fromkeys(COLUMNS)
-        | {
-            "id": f"req_{n:024d}",
-            "started": now - 10 - n,
-            "updated": now - 10 - n,
-            "method": "POST",
-            "size": 0,
-            "duration": 1.5,
-            "path": "/v1/chat/completions",
-            "model": f"model-{n % 7}",
-            "status": 200,
-            "asked": f"question {n}",
-            "stream": 1,
-        }
-        for n in range(MANY)
-    ]
+    now, path = time.time(), "/v1/chat/completions"
+
+    def row(n: int) -> tuple:
+        at = now - 10 - n
+        return (f"req_{n:024d}", at, at, "POST", path, f"model-{n % 7}", 200, f"question {n}", 1, 1.5, 0)
+
+    rows = [dict(zip(COLUMNS, row(n), strict=True)) for n in range(MANY)]
     store = gateway.app.extensions["store"]
     store.submit(lambda connection: connection.execute(statement(PUT), rows))
     assert store.flush(30) and not store.problem
