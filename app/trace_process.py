@@ -17,6 +17,7 @@ from app.trace_record import FRAME
 
 ROOT = Path(__file__).resolve().parent.parent
 PAUSES = (1.0, 60.0)  # seconds until a process that ended is started again: first, at most
+WRITE_SIZE = 65_536  # bytes that are written at once
 PIPE_SIZE = 1 << 20  # bytes that it may be behind
 SET_PIPE_SIZE = 1031  # fcntl's F_SETPIPE_SZ, which only Linux has
 
@@ -28,6 +29,8 @@ class WriterProcess:
         self.problem: str | None = None
         self._order = order
         self._process: subprocess.Popen[bytes] | None = None
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = self._waiting_records = 0
         self._heard = b""
         self._dropped, self._before = 0, 0
         self._flushed = self._asked = 0
@@ -42,12 +45,25 @@ class WriterProcess:
         """The process that runs, if one does."""
         return self._process.pid if self._process is not None else None
 
-    def send(self, records: list[bytes]) -> bool:
-        """Send records, waiting while the process is behind; False when they are lost."""
-        return self._write([part for data in records for part in (FRAME.pack(b"r", len(data)), data)])
+    def send(self, record: bytes, count: bool = True) -> None:
+        """Have a record sent, at the latest by the next `push`; one that is lost is counted, unless it need not be."""
+        self._waiting += (FRAME.pack(b"r", len(record)), record)
+        self._waiting_bytes += len(record)
+        self._waiting_records += count
+        if self._waiting_bytes >= WRITE_SIZE:
+            self.push()
+
+    def push(self) -> None:
+        """Send what waits, standing still while the process is behind."""
+        if self._waiting:
+            parts, number = self._waiting, self._waiting_records
+            self._waiting, self._waiting_bytes, self._waiting_records = [], 0, 0
+            if not self._write(parts):
+                self._before += number
 
     def flush(self, seconds: float) -> bool:
         """Wait until all that was sent is written or lost, at most `seconds`."""
+        self.push()
         if self._process is None:
             return True
         self._asked += 1

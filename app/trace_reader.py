@@ -215,7 +215,7 @@ def _conditions(filters: Mapping[str, str], before: str | None) -> tuple[list[st
         if not value:
             continue
         if name == "status" and value not in ("ok", "error"):
-            values["status"] = int(value)
+            values["status"] = _status(value)
         elif name == "q":
             escaped = "".join("!" + letter if letter in "!%_" else letter for letter in value.lower())
             values["q"] = f"%{escaped}%"
@@ -227,6 +227,13 @@ def _conditions(filters: Mapping[str, str], before: str | None) -> tuple[list[st
         values |= {"started": float(started), "id": identifier}
         conditions.append(WHERE["before"])
     return conditions, values
+
+
+def _status(text: str) -> int:
+    """Read a status. Raises ValueError, also for a number that no column holds."""
+    if not text.isdecimal() or len(text) > 4:
+        raise ValueError("no status")
+    return int(text)
 
 
 def _execute(connection: "Connection", sql: str, values: Mapping[str, Any], many: str | None = None) -> Iterable[Any]:

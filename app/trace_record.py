@@ -69,11 +69,12 @@ def timings_of(trace: "Trace") -> dict[str, float]:
 def encode(record: Record) -> bytes:
     """Return a record as bytes that only the same Python reads; objects that are no plain values by their text."""
     try:
-        return marshal.dumps(tuple(record))  # type: ignore[arg-type]
+        return marshal.dumps(tuple(record))
     except ValueError:
         masker = record.masker()
-        summary, notes = masker.mask(record.summary), [(at, name, masker.mask(value)) for at, name, value in record.notes]
-        return marshal.dumps((summary, *record[1:3], notes, *record[4:]))
+        notes: list[Note] = [(at, name, masker.mask(value)) for at, name, value in record.notes]
+        summary: Any = masker.mask(record.summary)
+        return marshal.dumps(tuple(record._replace(summary=summary, notes=notes)))
 
 
 def decode(data: bytes) -> Record:

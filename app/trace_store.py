@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from app.trace import Trace
 
 MOST_WAITING, MOST_BYTES = 5_000, 64_000_000  # traces, and what they hold
-BATCH, BATCH_BYTES = 200, 16_000_000  # what is sent at once
 LINGER = 0.05  # seconds more that are waited for others: one write for many is cheaper
 SHOWN_AFTER, SHOWN_EVERY = 0.4, 5.0  # seconds until a running request is stored, and until that is brought up to date
 FLUSH_WAIT, EXIT_WAIT = 10.0, 2.0  # seconds
@@ -152,8 +151,10 @@ class TraceStore:
                 flushes, self._flushes = self._flushes, []
             try:
                 while self._queue:
-                    self._send(self._take())
-                self._send(self._news())
+                    self._send_oldest()
+                for record in self._news():
+                    self._process.send(encode(record), count=False)
+                self._process.push()
                 if flushes:
                     self._process.flush(FLUSH_WAIT)
             except Exception as error:  # the rim of this thread: a bug with one trace must not end all later ones
@@ -163,20 +164,13 @@ class TraceStore:
                 done.set()
             self._tell()
 
-    def _take(self) -> list[Record]:
-        """Return the records of the traces that waited longest."""
-        records: list[Record] = []
-        taken = 0
-        try:
-            while self._queue and (not records or (len(records) < BATCH and taken + self._queue[0][1] <= BATCH_BYTES)):
-                trace, weight = self._queue.popleft()
-                taken += weight
-                self._shown.pop(trace.id, None)
-                records.append(record_of(trace, self.depth))
-        finally:
-            with self._lock:
-                self._bytes -= taken
-        return records
+    def _send_oldest(self) -> None:
+        """Send the trace that waited longest."""
+        trace, weight = self._queue.popleft()
+        with self._lock:
+            self._bytes -= weight
+        self._shown.pop(trace.id, None)
+        self._process.send(encode(record_of(trace, self.depth)))
 
     def _news(self) -> list[Record]:
         """Return records of requests that have been running for a while."""
@@ -191,10 +185,6 @@ class TraceStore:
         for identifier in [known for known in self._shown if known not in self._running]:
             del self._shown[identifier]
         return records
-
-    def _send(self, records: list[Record]) -> None:
-        if records and not self._process.send([encode(record) for record in records]):
-            self._lost += sum(record.over for record in records)
 
     def _tell(self) -> None:
         if self.dropped and not self._told:

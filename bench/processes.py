@@ -51,6 +51,21 @@ class Server:
         words = self._proc("stat").rpartition(")")[2].split()
         return (int(words[11]) + int(words[12])) / TICKS
 
+    def children(self) -> list[int]:
+        """The processes that the worker started, such as the one that writes stored requests."""
+        tasks = Path(f"/proc/{self.worker}/task").iterdir()
+        return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+
+    def pin_children(self) -> None:
+        """Let the worker's children run where everything else runs: they are not what is measured."""
+        for pid in self.children():
+            pin(pid, server=False)
+
+    def children_seconds(self) -> float:
+        """User and system time of the worker's children so far."""
+        stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self.children()]
+        return sum(int(words[11]) + int(words[12]) for words in stats) / TICKS
+
     def rest(self) -> float:
         """Wait until the worker uses no CPU any more, at most some seconds; return `cpu_seconds` then."""
         used, quiet = self.cpu_seconds(), 0

@@ -59,7 +59,7 @@ def test_a_file_that_changed_has_another_tag(folder):
 
 @pytest.mark.parametrize(
     "name",
-    ["../secret.js", "..", ".", "", "sub", "sub/a.js", "./a.js", "../static/a.js", "..\\secret.js", "a.js\0", "a.js\0.js",
+    ["../secret.js", "..", ".", "", "sub", "sub/a.js", "../static/a.js", "..\\secret.js", "a.js\0", "a.js\0.js",
      "/etc/passwd", ".hidden.js", "none.js", "a.py", "a", "a.JS", "x" * 5000 + ".js", "link.js", "dir.js"],
 )  # fmt: skip
 def test_no_name_leads_out_of_the_folder(folder, name):
@@ -69,8 +69,7 @@ def test_no_name_leads_out_of_the_folder(folder, name):
     (folder / ".hidden.js").write_text("hidden")
     (folder / "a.py").write_text("code")
     (folder / "link.js").symlink_to(folder.parent / "secret.js")
-    found = Files(folder).get(name)
-    assert found is None or (name == "./a.js" and found.data == b"let a;")
+    assert Files(folder).get(name) is None
 
 
 def test_an_absolute_name_is_no_file_of_the_folder(folder):
@@ -80,7 +79,7 @@ def test_an_absolute_name_is_no_file_of_the_folder(folder):
 @pytest.mark.parametrize(
     "path",
     ["../../inspector_files.py", "%2e%2e/%2e%2e/inspector_files.py", "..%2f..%2finspector_files.py", "..%5c..%5cx.js",
-     "%2e%2e%2fstatic%2fmain.js", "/etc/passwd", "%2fetc%2fpasswd", "..", ".", "", "main.js/", "main.js%00", "%00",
+     "%2e%2e%2fstatic%2fmain.js", "/etc/passwd", "%2fetc%2fpasswd", "..", ".", "", "main.js%00", "%00",
      "none.js", "x" * 3000 + ".js"],
 )  # fmt: skip
 def test_no_address_leads_out_of_the_folder(gateway, path):

@@ -44,13 +44,13 @@ def cookie_of(reply):
 def test_without_the_token_nothing_is_shown(gateway, headers):
     reply = gateway.get(TRACES, headers)
     assert (reply.status, reply.headers["www-authenticate"]) == (401, "Bearer")
-    assert reply.error["type"] == "authentication_error" or reply.error["code"]
+    assert "Bearer TOKEN" in reply.error["message"]
     assert TOKEN.encode() not in reply.raw
 
 
-@pytest.mark.parametrize("path", ["/live", "/series", "/sessions", "/filters", "/traces/x", "/traces/x/capture", "/nothing"])
+@pytest.mark.parametrize("path", ["/live", "/series", "/sessions", "/filters", "/traces/x", "/traces/x/capture"])
 def test_every_route_of_the_api_wants_the_token(gateway, path):
-    assert status(gateway, {}, f"/inspector/api{path}") in ((401, 404) if path == "/nothing" else (401,))
+    assert status(gateway, {}, f"/inspector/api{path}") == 401
 
 
 def test_the_token_is_good_as_a_bearer_but_not_in_the_address_of_the_api(gateway):
@@ -69,7 +69,9 @@ def test_the_page_turns_the_token_into_a_strict_cookie_and_forgets_the_address(g
     assert status(gateway, {"Cookie": f"{cookie.key}={cookie.value}x"}) == 401
 
 
-@pytest.mark.parametrize("token", ["", "wrong", "%ff%fe", "%ED%A0%80", TOKEN.swapcase()])
+@pytest.mark.parametrize(
+    "token", ["", "wrong", "%ff%fe", "%ED%A0%80", TOKEN.swapcase()], ids=["none", "wrong", "bytes", "surrogate", "case"]
+)
 def test_a_wrong_token_sets_no_cookie(gateway, token):
     reply = gateway.get(f"/inspector?token={token}")
     assert reply.status == 303
@@ -116,6 +118,7 @@ def test_a_key_in_the_address_gives_the_cookie_of_the_token(keyed):
     [("/inspector", {}, 200), ("/inspector/static/main.js", {}, 200), ("/inspector/static/none.js", {}, 404),
      (TRACES, {}, 401), (TRACES, bearer(TOKEN), 200), (TRACES, {"Host": "evil.example"}, 403),
      (f"/inspector?token={TOKEN}", {}, 303)],
+    ids=["page", "script", "no file", "no token", "list", "host", "token"],
 )  # fmt: skip
 def test_every_answer_forbids_what_the_page_does_not_need(gateway, path, headers, expected):
     reply = gateway.get(path, headers)

@@ -57,7 +57,7 @@ def served() -> Iterator[tuple[Served, FakeUpstream]]:
         yield served, upstream
 
 
-@pytest.mark.parametrize("body", BODIES, ids=lambda body: ",".join(set(body) - {"messages"}) or "plain")
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: ",".join(sorted(set(body) - {"messages"})) or "plain")
 @pytest.mark.parametrize("model", ("mock", *(f"{engine}/{MODEL}" for engine in ENGINES)))
 def test_answers_and_chunks(served: tuple[Served, FakeUpstream], body: dict, model: str) -> None:
     gateway, upstream = served

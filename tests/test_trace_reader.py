@@ -5,6 +5,7 @@ import pytest
 from app.store import Store
 from app.trace_packing import Packer
 from app.trace_reader import STALE, StoreUnavailable, TraceReader, events_of, numbered, streamed_answer
+from app.trace_record import record_of
 from app.trace_rows import rows_of
 from tests.traces import CANARY, NOW, put, row, store, streamed
 
@@ -23,6 +24,13 @@ ROWS = [
     row("t4", NOW - 3, model="beta", session="s2", prompt_tokens=5, error="The client went away."),
     row("t5", NOW - 1, model="beta", status=None, duration=None, stream=1, timings='{"queue": 0.5}'),
 ]
+
+
+def put_stream(store):
+    record = record_of(streamed(), "chunks")
+    made, parts = rows_of(record, "server", Packer(), record.masker())
+    put(store, [made], parts)
+    return made
 
 
 def ids(rows):
@@ -97,8 +105,7 @@ def test_what_changed(store, reader):
 
 
 def test_parts_of_a_stream(store, reader):
-    made, parts = rows_of(streamed(), "chunks", "server", Packer())
-    put(store, [made], parts)
+    made = put_stream(store)
     sizes = reader.parts(made["id"])
     assert set(sizes) == {"client_headers", "client_request", "upstream_request", "answer"}
     assert sizes["client_headers"] == len('{"User-Agent": "test"}')
@@ -111,8 +118,7 @@ def test_parts_of_a_stream(store, reader):
 
 
 def test_chunks_and_events_of_a_stream(store, reader):
-    made, parts = rows_of(streamed(), "chunks", "server", Packer())
-    put(store, [made], parts)
+    made = put_stream(store)
     reads, writes = reader.chunks(made["id"])
     assert [payloads[-1] for _, payloads in reads] == ["[DONE]"]
     assert [text for _, text in writes][-1] == "data: [DONE]\n\n"

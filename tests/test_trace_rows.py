@@ -1,23 +1,21 @@
-"""A trace becomes one flat row and its parts, as deep as asked, masked, and fit for any database."""
+"""A request becomes one flat row and its parts, masked and fit for any database."""
 
 import json
 
 import pytest
 
 from app.trace_packing import CHUNKS, NOTES, Packer, unpack_chunks, unpack_notes
-from app.trace_rows import COLUMNS, DEPTHS, LARGEST_BODIES, LENGTHS, last_words, row_of, rows_of, timings_of
+from app.trace_record import DEPTHS, record_of
+from app.trace_rows import COLUMNS, LENGTHS, last_words, rows_of
 from tests.traces import CANARY, begin, streamed
 
 
 def stored(trace, depth):
-    row, parts = rows_of(trace, depth, "server", Packer())
+    record = record_of(trace, depth)
+    row, parts = rows_of(record, "server", Packer(), record.masker())
     assert {identifier for identifier, _, _ in parts} == {trace.id}
     assert row["size"] == sum(len(data) for _, _, data in parts)
     return row, {name: data for _, name, data in parts}
-
-
-def stations(parts):
-    return {station for _, station, _ in unpack_notes(parts[NOTES])}
 
 
 def test_the_row_of_a_stream():
@@ -30,30 +28,6 @@ def test_the_row_of_a_stream():
     assert isinstance(json.loads(row["timings"]), dict)
 
 
-@pytest.mark.parametrize(
-    ("depth", "kept", "packages"),
-    (
-        ("headers", {"client_headers"}, {NOTES}),
-        ("bodies", {"client_headers", "client_request", "upstream_request", "answer"}, {NOTES}),
-        ("chunks", {"client_headers", "client_request", "upstream_request"}, {NOTES, CHUNKS}),
-    ),
-)
-def test_the_depth_says_what_is_kept(depth, kept, packages):
-    row, parts = stored(streamed(), depth)
-    assert set(parts) == packages and stations(parts) == kept
-    assert (row["asked"] is None) == (depth == "headers")
-
-
-def test_without_bodies_errors_and_repairs_quote_none():
-    trace = begin()
-    trace.note("error", {"message": "no", "upstream_body": "quoted"})
-    trace.note("repairs", {"header": "a=1", "entries": [{"rule": "a", "before": "quoted", "after": "quoted"}]})
-    trace.finish(500)
-    _, parts = stored(trace, "headers")
-    notes = str(unpack_notes(parts[NOTES]))
-    assert "quoted" not in notes and "'rule': 'a'" in notes
-
-
 @pytest.mark.parametrize("depth", DEPTHS[1:])
 def test_no_key_is_stored(depth):
     row, parts = stored(streamed(says=f"it is {CANARY}"), depth)
@@ -61,14 +35,6 @@ def test_no_key_is_stored(depth):
     if CHUNKS in parts:
         reads, writes = unpack_chunks(parts[CHUNKS])
         assert CANARY not in str(reads + writes) and "it is" in str(reads) and "it is" in str(writes)
-
-
-def test_bodies_that_are_too_large_are_left_out():
-    trace = streamed()
-    trace.body_bytes = LARGEST_BODIES + 1
-    _, parts = stored(trace, "chunks")
-    values = {station: value for _, station, value in unpack_notes(parts[NOTES])}
-    assert set(values["client_request"]) == {"left_out"} and values["client_headers"] == {"User-Agent": "test"}
 
 
 def test_odd_facts_fit_their_columns():
@@ -80,22 +46,9 @@ def test_odd_facts_fit_their_columns():
 
 
 def test_a_request_that_runs_has_no_status_yet():
-    row = row_of(begin(), "chunks", "server", over=False)
-    assert (row["status"], row["duration"], row["timings"]) == (None, None, None)
-
-
-def test_a_client_that_went_away_is_an_error():
-    trace = begin()
-    trace.measures.cancelled = True
-    trace.finish(200)
-    assert stored(trace, "chunks")[0]["error"] == "The client went away."
-
-
-def test_parts_of_the_time_that_took_none_are_left_out():
-    trace = begin()
-    trace.measures.queued = 0.5
-    trace.finish(200)
-    assert timings_of(trace) == {"queue": 0.5}
+    record = record_of(begin(), "chunks", over=False)
+    row, parts = rows_of(record, "server", Packer(), record.masker())
+    assert (row["status"], row["duration"], row["timings"], parts) == (None, None, None, [])
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,8 @@ JSON = st.recursive(
 
 
 def shown(writer, value, masker=None):
-    return json.loads(writer.dump(masker or Masker([OWN]), value))
+    value = masked_json.read_json(value) if isinstance(value, bytes) else value
+    return json.loads(writer.units(masker or Masker([OWN])).unit(value))
 
 
 @given(st.lists(JSON, min_size=1, max_size=4))
@@ -43,14 +44,21 @@ def test_each_masker_has_its_own_memory():
             assert shown(writer, body, masker) == body
 
 
-def test_memory_is_bounded_and_still_right_when_full(monkeypatch):
-    monkeypatch.setattr(masked_json, "MOST_UNITS", 10)
-    writer, masker = MaskedJson(), Masker([OWN])
+def test_memory_is_bounded_and_still_right_when_full():
+    masker = Masker([OWN])
+    units = masked_json.Units(masker, most=10)
     for turn in range(50):
         value = {"messages": [{"content": f"{LONG} {number}"} for number in range(turn)], "key": f"{OWN} {turn}"}
-        assert shown(writer, value, masker) == masker.mask(value)
-    memory = writer._memories[masker]
-    assert len(memory._new) + len(memory._old) <= 20
+        for item in (*value["messages"], value):
+            assert json.loads(units.unit(item)) == masker.mask(item)
+    assert len(units._new) + len(units._old) <= 20
+
+
+def test_only_some_maskers_are_remembered():
+    writer, maskers = MaskedJson(), [Masker([f"{OWN}-{number}"]) for number in range(3 * masked_json.MOST_MASKERS)]
+    for number, masker in enumerate(maskers):
+        assert f"{OWN}-{number}" not in str(shown(writer, [f"{OWN}-{number}"], masker))
+    assert len(writer._units) <= masked_json.MOST_MASKERS
 
 
 @pytest.mark.parametrize(
