@@ -94,7 +94,7 @@ def unpack_notes(package: bytes) -> list[Note]:
     """Return the notes of a package. Raises ValueError, LookupError, struct.error, zlib.error."""
     notes: list[Note] = []
     received: dict[str, Any] = {}
-    for at, station, value, *lists in json.loads(_unpack(package)):
+    for at, station, value, *lists in json.loads(unpack(package)):
         if lists:
             for name, entries in lists[0].items():
                 known = received.get(name, [])
@@ -109,7 +109,7 @@ def unpack_notes(package: bytes) -> list[Note]:
 
 def unpack_chunks(package: bytes) -> tuple[Reads, Writes]:
     """Return the chunks of a package. Raises as `unpack_notes` does."""
-    value = json.loads(_unpack(package))
+    value = json.loads(unpack(package))
     return [(at, data) for at, data in value["raw"]], [(at, text) for at, text in value["emitted"]]
 
 
@@ -179,7 +179,8 @@ def _add(frames: list[bytes], data: bytes) -> None:
         frames += (_FRAME.pack(b"p", len(data)), data)
 
 
-def _unpack(package: bytes) -> str:
+def unpack(package: bytes) -> str:
+    """Return the JSON of a package. Raises ValueError, struct.error, zlib.error."""
     parts, place = [], 0
     while place < len(package):
         kind, length = _FRAME.unpack_from(package, place)

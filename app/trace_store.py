@@ -65,6 +65,11 @@ class TraceStore:
         """Why they cannot be written, or None."""
         return self._process.problem
 
+    @property
+    def pid(self) -> int | None:
+        """The process that writes, if one runs."""
+        return self._process.pid
+
     # --- called by requests ------------------------------------------------------------------------------------------
 
     def note(self, trace: "Trace", station: str, value: Any) -> None: ...

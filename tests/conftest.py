@@ -14,8 +14,8 @@ from tests.client import LiveGateway
 from tests.upstream import FakeUpstream, upstream_fixture
 
 ENGINES = ("relay", "litellm")
-# The developer's own models are not to be found.
-QUIET = {"GATEWAY_VERBOSE": "0", "GATEWAY_KEEP_ALIVE": "0", "GATEWAY_LOCAL_MODELS": "0"}
+# The developer's own models are not to be found; a process that stores traces, for each gateway, would take half a second.
+QUIET = {"GATEWAY_VERBOSE": "0", "GATEWAY_KEEP_ALIVE": "0", "GATEWAY_LOCAL_MODELS": "0", "GATEWAY_TRACE": "off"}
 NOT_INHERITED = ("_PROXY", "_API_KEY", "_API_BASE", "_BASE_URL")
 
 upstream = pytest.fixture(upstream_fixture)
@@ -66,12 +66,19 @@ def provider_at(base_url: str, engine: str, models: Mapping[str, Any] | None = N
 
 
 @pytest.fixture
-def serve(tmp_path: Any) -> Iterator[Callable[..., LiveGateway]]:
+def trace_depth() -> str:
+    """How much gateways store; test files that read what is stored have a fixture of this name that says `chunks`."""
+    return "off"
+
+
+@pytest.fixture
+def serve(tmp_path: Any, trace_depth: str) -> Iterator[Callable[..., LiveGateway]]:
     """Start gateways: `serve({"provider id": {…}}, GATEWAY_IDLE_TIMEOUT="1")`; they end with the test."""
     with ExitStack() as stack:
 
         def start(providers: Mapping[str, Any], **environ: str) -> LiveGateway:
             environ.setdefault("GATEWAY_DATA_DIR", str(tmp_path / "var"))
+            environ.setdefault("GATEWAY_TRACE", trace_depth)
             return stack.enter_context(LiveGateway(settings_for(providers, **environ)))
 
         yield start

@@ -19,7 +19,7 @@ class Served:
     """`with Served(opencode_map, GATEWAY_…="…") as served: served.post("/v1/chat/completions", {...})`."""
 
     def __init__(self, opencode: Mapping[str, Any], **environ: str) -> None:
-        settings = Settings.load({"GATEWAY_VERBOSE": "0", **environ}, dotenv=False, opencode=opencode)
+        settings = Settings.load({"GATEWAY_VERBOSE": "0", "GATEWAY_TRACE": "off", **environ}, dotenv=False, opencode=opencode)
         with contextlib.redirect_stdout(io.StringIO()):  # the log belongs to no test's output
             self.app = create_app(settings)
         self._server = make_server("127.0.0.1", 0, self.app, threaded=True, request_handler=QuietHandler)
@@ -36,8 +36,9 @@ class Served:
         self._pool.clear()
         self._server.shutdown()
         self._server.server_close()
-        if (store := self.app.extensions.get("store")) is not None:
-            store.close()
+        for name in ("trace_store", "store"):
+            if (store := self.app.extensions.get(name)) is not None:
+                store.close()
 
     def post(
         self, path: str, body: Any, headers: Mapping[str, str] | None = None, **how: Any

@@ -1,7 +1,11 @@
 """A key is in no sink: not in the log, the log file, an error, a traceback, an answer, or a file of the data folder."""
 
 import base64
+import contextlib
 import json
+import re
+import sqlite3
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -9,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from app.trace_packing import unpack
 from tests.gateway import Gateway
 from tests.maps import ENGINES, write_map
 from tests.scraped import scrape
@@ -86,16 +91,50 @@ def test_no_key_in_any_sink(tmp_path: Path, language: str) -> None:
                         answers.append(send(gateway, model, stream, f"my key is {CLIENT} and {FILE}"))
             answers.append(send(gateway, "dead/m", False, "x"))
             metrics = scrape(gateway.url).text
+            shown = all_that_is_shown(gateway, len(answers))
         assert any('"error"' in answer for answer in answers)
         written = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "opencode.json"]
         assert any(path.name == "full.log" and path.stat().st_size > 10_000 for path in written)
         sinks = {str(path): path.read_bytes().decode("utf-8", "replace") for path in written}
-        sinks |= {"answers": "\n".join(answers), "metrics": metrics}
+        sinks |= {"answers": "\n".join(answers), "metrics": metrics, "inspector": shown}
+        sinks["database"] = all_that_is_stored(tmp_path / "var" / "gateway.db")
+        assert shown.count('"chunks"') > 50 and "my key is" in sinks["database"]
         assert 'model="other"' in metrics and 'model="relay-file/m"' in metrics
         for name, text in sinks.items():
             for canary in CANARIES:
                 for form in (canary, urllib.parse.quote(canary), base64.b64encode(canary.encode()).decode()):
                     assert form not in text, f"{canary[:8]} is in {name}: {excerpt(text, form)}"
+
+
+def all_that_is_shown(gateway: Gateway, number: int) -> str:
+    """Return all that the inspector's API says, once it knows of `number` requests."""
+    api = f"{gateway.url}/inspector/api"
+    token = re.search(r"/inspector\?token=(\S+)", gateway.output())
+    assert token is not None
+
+    def get(path: str) -> str:
+        asked = urllib.request.Request(f"{api}/{path}", headers={"Authorization": f"Bearer {token[1]}"})
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            return str(answer.read().decode())
+
+    deadline = time.monotonic() + 60
+    while len(rows := json.loads(get("traces?limit=1000"))["traces"]) < number:
+        assert time.monotonic() < deadline, f"{len(rows)} of {number} requests are stored"
+        time.sleep(0.1)
+    texts = [get(path) for path in ("traces?limit=1000", "sessions", "filters", "series")]
+    for row in rows:
+        one = get(f"traces/{row['id']}")
+        texts += [one, *(get(f"traces/{row['id']}/{view}") for view in ("chunks", "curl", "capture"))]
+        texts += [get(f"traces/{row['id']}/parts/{part}") for part in json.loads(one)["parts"]]
+    return "\n".join(texts)
+
+
+def all_that_is_stored(path: Path) -> str:
+    """Return every cell of the database, packages unpacked."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        cells = [cell for name in tables for row in connection.execute(f"SELECT * FROM {name}") for cell in row]
+    return "\n".join(unpack(cell) if isinstance(cell, bytes) else str(cell) for cell in cells)
 
 
 def excerpt(text: str, form: str) -> str:

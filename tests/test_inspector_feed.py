@@ -12,6 +12,11 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
 @pytest.fixture
+def trace_depth():
+    return "chunks"
+
+
+@pytest.fixture
 def gateway(serve):
     return serve({"m": {"options": {"engine": "mock"}, "models": {"mock": {}}}})
 

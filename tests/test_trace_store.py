@@ -2,6 +2,8 @@
 
 import json
 import os
+import resource
+import signal
 import sqlite3
 import threading
 
@@ -11,6 +13,7 @@ from app import database, trace_store
 from app.config import Settings
 from app.store import Store
 from app.trace_reader import TraceReader
+from app.trace_series import series
 from app.trace_store import open_trace_store
 from tests.captures import says
 from tests.traces import WAIT, begin, streamed
@@ -29,6 +32,11 @@ class Ended:
 
     def finished(self, trace):
         self.number.release()
+
+
+@pytest.fixture
+def trace_depth():
+    return "chunks"
 
 
 @pytest.fixture
@@ -177,6 +185,52 @@ def test_a_lock_delays_no_answer_and_nothing_is_lost(answering, tmp_path):
     other.close()
     wait_for(gateway, requests=1)
     assert len(rows_in(tmp_path / "var")) == 2
+
+
+def test_a_full_disk_costs_no_answer(answering, tmp_path):
+    gateway = answering()
+    assert gateway.chat(stream=True).text == "Hello"
+    wait_for(gateway, requests=1)
+    sink = gateway.app.extensions["trace_store"]
+    _, hard = resource.prlimit(sink.pid, resource.RLIMIT_FSIZE, (8_192, resource.RLIM_INFINITY))
+    for _ in range(2):  # now the process that writes may make no file longer
+        assert gateway.chat(stream=True).text == "Hello"
+    wait_for(gateway, requests=2)
+    assert sink.dropped == 2 and sink.problem
+    resource.prlimit(sink.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    assert gateway.chat(stream=True).text == "Hello"
+    wait_for(gateway, requests=1)
+    assert (sink.dropped, sink.problem) == (2, None) and len(rows_in(tmp_path / "var")) == 2
+
+
+def test_a_process_that_stands_still_delays_no_answer(answering, tmp_path):
+    gateway = answering()
+    assert gateway.chat(stream=True).text == "Hello"
+    wait_for(gateway, requests=1)
+    pid = gateway.app.extensions["trace_store"].pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        for _ in range(30):
+            assert gateway.chat(stream=True, metadata={"text": "x" * 100_000}).text == "Hello"
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_for(gateway, requests=30)
+    assert len(rows_in(tmp_path / "var")) == 31
+
+
+@pytest.mark.skipif("TEST_DATABASE_URL" not in os.environ, reason="TEST_DATABASE_URL names no PostgreSQL to test with")
+def test_postgresql_stores_the_same(answering):
+    gateway = answering(DATABASE_URL=os.environ["TEST_DATABASE_URL"])
+    reply = gateway.chat(stream=True, headers={"x-session-id": "ses_pg"}, user="NUL \0 and \ud800")
+    reader = reader_of(gateway)
+    row = reader.get(reply.headers["x-request-id"])
+    assert (row["session"], row["status"], row["stream"]) == ("ses_pg", 200, True)
+    assert "".join(text for _, text in reader.chunks(row["id"])[1]).encode() == reply.raw
+    for filters in ({"q": "HI"}, {"session": "ses_pg"}, {"status": "ok"}, {"status": "200"}, {"model": "some-model"}):
+        assert row["id"] in [found["id"] for found in reader.page(**filters)[0]], filters
+    assert "ses_pg" in [session["session"] for session in reader.sessions()]
+    assert 200 in reader.filters()["statuses"] and reader.changed(row["updated"] - 1)
+    assert sum(bucket["requests"] for bucket in series(gateway.app.extensions["store"], 60, 60))
 
 
 @pytest.mark.parametrize(("most", "limit"), (("MOST_WAITING", 3), ("MOST_BYTES", 3_500)))

@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, g, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
+from app import metric_layout
 from app.auth import client_key
 from app.capture import dump, write_capture
 from app.curl_text import curl_text
@@ -25,6 +26,8 @@ API = f"{PATH}/api/"
 FILTERS = ("model", "client", "session", "status", "repaired", "q")
 LONGEST_FILTER = 500
 REPAIR_FIELDS = ("at", "raw", "rule", "where", "before", "after", "mode")
+
+DROPPED = (metric_layout.DROP, "traces")
 
 _files = Files()
 
@@ -178,9 +181,10 @@ def reply(value: object) -> Response:
 
 
 def dropped() -> int:
-    """Return how many requests could not be stored since the server started."""
-    store = current_app.extensions["trace_store"]
-    return store.dropped if store is not None else 0
+    """Return how many requests could not be stored since the server started, by any worker."""
+    metrics = current_app.extensions["metrics"]
+    metrics.refresh()
+    return int(sum(cells[0] for region in metrics.regions for key, cells in region.read() if key == DROPPED))
 
 
 def _row(identifier: str) -> Row:

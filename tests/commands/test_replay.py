@@ -14,6 +14,11 @@ from tests.commands.stored import HOSTILE, ask, request_id, running, say
 
 
 @pytest.fixture
+def trace_depth():
+    return "chunks"
+
+
+@pytest.fixture
 def gateway(client_for, upstream):
     say(upstream, "Hello ", "there.")
     return client_for("relay")

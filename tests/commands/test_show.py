@@ -12,6 +12,11 @@ STEERING = ("\x1b", "\x07", "\x9b", "\u202e")
 
 
 @pytest.fixture
+def trace_depth():
+    return "chunks"
+
+
+@pytest.fixture
 def gateway(client_for, upstream):
     say(upstream, "Hello ", "there.")
     return client_for("relay", {"some-model": {"id": "gemini-2.5-flash"}})

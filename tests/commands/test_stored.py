@@ -13,6 +13,11 @@ def settings(folder, **environ):
 
 
 @pytest.fixture
+def trace_depth():
+    return "chunks"
+
+
+@pytest.fixture
 def stored(client_for, upstream, tmp_path):
     say(upstream, "Hello.")
     gateway = client_for("relay")

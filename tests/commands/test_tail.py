@@ -8,6 +8,11 @@ from tests.commands.stored import HOSTILE, ask, request_id, rows, running, say
 
 
 @pytest.fixture
+def trace_depth():
+    return "chunks"
+
+
+@pytest.fixture
 def gateway(client_for, upstream):
     say(upstream, "Hello.")
     return client_for("relay", {"some-model": {}, "other-model": {"id": "some-model"}})

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 
 from tests.client import LiveGateway, Reply
 from tests.conftest import provider_at
-from tests.inspector.driving import Inspector, flush, open_browser
+from tests.inspector.driving import Inspector, open_browser, wait_stored
 from tests.upstream import FakeUpstream
 from tests.upstream_gemini import GeminiMode, Turn
 
@@ -31,6 +31,11 @@ TURNS = [
     Turn("I shall write both.", calls=[("write", {"path": "a.txt", "content": "Hi\n"}), ("write", {"path": "b.txt"})]),
     Turn("Both files are written."),
 ]
+
+
+@pytest.fixture
+def trace_depth() -> str:
+    return "chunks"
 
 
 @pytest.fixture(scope="module")
@@ -85,5 +90,6 @@ def ask_mock(gateway: LiveGateway, text: str, script: dict[str, Any] | None = No
 
 def stored(gateway: LiveGateway, reply: Reply) -> str:
     """Return the id of the request behind an answer; it is in the database by now."""
-    flush(gateway)
-    return str(reply.headers["x-request-id"])
+    request = str(reply.headers["x-request-id"])
+    wait_stored(gateway, request)
+    return request

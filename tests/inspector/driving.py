@@ -6,6 +6,7 @@ with Inspector(browser, gateway.url) as inspector:
 
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from app.inspector_guard import TOKEN
+from tests.client import LiveGateway
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 # As root a sandbox cannot be had; the rest keeps the browser from calling its maker.
@@ -29,6 +31,7 @@ FLAGS = [
 ]
 WIDE = {"width": 1280, "height": 800}
 LIMIT = 15_000.0  # milliseconds to wait for what must come
+POLL = 0.02  # seconds
 
 expect.set_options(timeout=LIMIT)
 
@@ -105,6 +108,14 @@ class Inspector:
             self.problems.append(f"asked another host: {request.url}")
 
 
-def flush(gateway: Any) -> None:
-    """Wait until what a gateway of this process answered is stored."""
-    assert gateway.app.extensions["trace_store"].flush(10)
+def wait_stored(gateway: LiveGateway, request: str) -> None:
+    """Wait until a request that was answered is stored: a process of its own does that."""
+    deadline = time.monotonic() + LIMIT / 1000
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    while time.monotonic() < deadline:
+        found = gateway.get(f"/inspector/api/traces/{request}", headers)
+        if found.status == 200 and found.json["summary"]["duration"] is not None:
+            return
+        gateway.app.extensions["trace_store"].flush(1)
+        time.sleep(POLL)
+    pytest.fail(f"{request} is not stored: {found.raw!r}")

@@ -57,8 +57,8 @@ def test_a_request_that_is_opened_before_it_is_stored_is_shown_when_it_is(
     request = first.rows.first.get_attribute("data-id")
     early = look()
     early.page.route(f"**/api/traces/{request}", lambda route: route.fulfill(status=404, json={}), times=1)
-    early.go(f"request/{request}/timeline")
-    expect(early.page.get_by_role("alert")).to_be_visible()
+    with early.page.expect_response(lambda answer: answer.status == 404):
+        early.go(f"request/{request}/timeline")
     gate.open()
     expect(early.page.locator(".trow").first).to_be_visible()
     asking.join()
@@ -88,6 +88,26 @@ def test_what_was_repaired_before_the_upstream_was_asked_stands_first(look: Look
     expect(first.locator(".raw")).to_have_text("")
     inspector.page.keyboard.press("n")
     expect(inspector.page.locator(".dock")).to_contain_text("additionalProperties")
+
+
+def test_thousands_of_chunks_scroll(look: Look, gateway: LiveGateway, upstream: FakeUpstream) -> None:
+    text = " ".join(f"word{n}" for n in range(3000))
+    pieces = [{"content": f"{word} "} for word in text.split(" ")]
+    chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    said = [{**chunk, "choices": [{"index": 0, "delta": piece, "finish_reason": None}]} for piece in pieces]
+    upstream.reply_sse([*said, {**chunk, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}])
+    request, inspector = ask(gateway), look()
+    inspector.open(request, "timeline")
+    page = inspector.page
+    expect(page.locator(".toolbar")).to_contain_text("3,001 raw")
+    page.locator(".timeline-rows").focus()
+    page.keyboard.press("End")
+    expect(page.locator(".trow.chunk", has_text="word2999 ").locator(".emitted")).to_contain_text("word2999 ")
+    assert page.locator(".trow").count() < 120, "only what can be seen is drawn"
+    page.locator(".strip").click(position={"x": 12, "y": 20})
+    expect(
+        page.locator(".trow.chunk", has_text="word0 ").or_(page.locator(".trow", has_text="gemini.schema")).first
+    ).to_be_visible()
 
 
 def test_the_diff_shows_the_schema_change(look: Look, gateway: LiveGateway) -> None:

@@ -194,7 +194,6 @@ def test_the_page_finds_back_when_the_gateway_was_away(look: Look, gateway: Live
     expect(page.locator(".live")).to_have_text("live")
     page.context.set_offline(True)
     ask_mock(gateway, "while you were away", stream=True)
-    gateway.app.extensions["trace_store"].flush(5)
     page.context.set_offline(False)
     expect(inspector.rows.first).to_contain_text("while you were away")
     inspector.problems = [problem for problem in inspector.problems if "ERR_INTERNET_DISCONNECTED" not in problem]

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.client import LiveGateway
 from tests.gateway import ROOT
-from tests.inspector.conftest import GEMINI, SCHEMA, flush
+from tests.inspector.conftest import GEMINI, SCHEMA, stored
 from tests.inspector.driving import Inspector
 from tests.inspector.small_png import decode, shrink
 from tests.scenarios.builder import build_chunks
@@ -105,8 +105,7 @@ def send(gateway: LiveGateway, text: str, upstream: FakeUpstream, whole: bool) -
         paced(upstream)
     body = {"model": GEMINI, "stream": True, "tools": TOOLS, "messages": [{"role": "user", "content": text}]}
     reply = gateway.post("/v1/chat/completions", body, {"X-Session-Id": "ses_5a1f", "User-Agent": "opencode/1.18.33"})
-    flush(gateway)
-    return str(reply.headers["x-request-id"])
+    return stored(gateway, reply)
 
 
 def test_the_pictures_are_made(browser: Browser, gateway: LiveGateway, agent: str, tmp_path: Path) -> None:

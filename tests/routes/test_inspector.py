@@ -29,6 +29,11 @@ ROUTES = (
 
 
 @pytest.fixture
+def trace_depth():
+    return "chunks"
+
+
+@pytest.fixture
 def gateway(serve, upstream):
     upstream.reply_with(GeminiMode([Turn("I shall.", calls=[("write", {"path": "a.txt"})])]))
     mock = {"options": {"engine": "mock"}, "models": {"mock": {}}}
