@@ -40,4 +40,6 @@ if ! command -v chromium chromium-browser google-chrome-stable google-chrome >/d
 fi
 
 # One process for each core; the tests of one file stay together. `-n 0` runs all in one process, for a debugger.
+# All processes must list the same tests in the same order, those made from sets too.
+export PYTHONHASHSEED="${PYTHONHASHSEED:-0}"
 exec .venv-test/bin/python -m pytest -n auto --dist loadfile "$@"
