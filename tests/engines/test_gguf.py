@@ -183,3 +183,21 @@ def test_the_catalog_finds_new_files(local, model_folder):  # noqa: F811
     (model_folder / "later.gguf").write_bytes((model_folder / "tiny.gguf").read_bytes())
     known.rescan()
     assert known.find("later") is not None
+
+
+def test_the_openai_sdk_talks_to_it(local):
+    import openai
+
+    hello = [{"role": "user", "content": "hi"}]
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
+    form = {"type": "json_schema", "json_schema": {"name": "number", "schema": schema, "strict": True}}
+    with openai.OpenAI(base_url=f"{local().url}/v1", api_key="none", max_retries=0) as client:
+        ask = client.chat.completions.create
+        assert "tiny test model" in (ask(model="tiny", messages=hello).choices[0].message.content or "")
+        with ask(model="tiny", messages=hello, stream=True) as stream:  # noqa: F811
+            said = "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
+        assert "tiny test model" in said
+        (call,) = ask(model="tool", messages=hello, tools=[WEATHER]).choices[0].message.tool_calls or ()
+        assert json.loads(call.function.arguments) == {"city": "Paris"}
+        number = ask(model="noise", messages=hello, response_format=form, max_tokens=200).choices[0].message.content
+        assert isinstance(json.loads(number)["n"], int)
