@@ -99,3 +99,11 @@ def client_for(serve: Callable[..., LiveGateway], upstream: FakeUpstream) -> Cal
 def gateway(client_for: Callable[..., LiveGateway], engine: str) -> LiveGateway:
     """A gateway with the defaults, over each engine."""
     return client_for(engine)
+
+
+@pytest.fixture(autouse=True)
+def nothing_in_flight() -> None:
+    """Streams that earlier tests of this process left open are no requests of this test."""
+    from app.lifecycle import lifecycle
+
+    lifecycle._tokens.clear()
