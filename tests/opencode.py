@@ -3,8 +3,10 @@
 ./test.sh installs it from npm into .cache/opencode; OPENCODE_BINARY names another.
 """
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -44,17 +46,37 @@ def find_binary() -> Path | None:
     return None
 
 
-def run_opencode(project: Path, model: str, prompt: str) -> Outcome:
-    """Let OpenCode work on a prompt in `project`, whose opencode.json it reads. Its home is beside the project."""
+@cache
+def first_home() -> Path:
+    """Return a home in which OpenCode has been once: it made its database there, which takes it a second."""
     binary = find_binary()
     assert binary is not None
-    environ = clean_environ(project.parent)
+    folder = Path(tempfile.mkdtemp(prefix="opencode-home-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    environ = environ_of(folder)
+    subprocess.run([binary, "session", "list"], cwd=folder, env=environ, capture_output=True, timeout=60, check=True)
+    return Path(environ["HOME"])
+
+
+def environ_of(folder: Path) -> dict[str, str]:
+    """Return an environment whose home is in `folder`, and in which OpenCode stays at home."""
+    environ = clean_environ(folder)
     home = Path(environ["HOME"])
     environ |= {f"XDG_{name}_HOME": str(home / name.lower()) for name in ("CONFIG", "DATA", "CACHE", "STATE")}
     environ |= {f"OPENCODE_DISABLE_{switch}": "1" for switch in SWITCHES}
     settings = home / "config" / "opencode" / "opencode.json"
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text(json.dumps(QUIET), "utf-8")
+    return environ
+
+
+def run_opencode(project: Path, model: str, prompt: str) -> Outcome:
+    """Let OpenCode work on a prompt in `project`, whose opencode.json it reads. Its home is beside the project."""
+    binary = find_binary()
+    assert binary is not None
+    environ = environ_of(project.parent)
+    if not Path(environ["XDG_DATA_HOME"]).exists():
+        shutil.copytree(first_home() / "data", environ["XDG_DATA_HOME"])
     log = project.parent / "opencode.log"
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -83,6 +83,7 @@ def test_ctrl_c_ends_any_command_with_130(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-m", "app", "generate", "mock", "--prompt", "-"], cwd=ROOT, env=clean_environ(tmp_path),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background inherit deaf ears
     )  # fmt: skip
     assert process.stdin is not None
     for _ in range(20):  # until it reads: a pipe holds 64 KB

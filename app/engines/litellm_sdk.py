@@ -69,6 +69,19 @@ def _set_up() -> None:
     litellm.disable_streaming_logging = True
     litellm.turn_off_message_logging = True
     litellm.success_callback, litellm.failure_callback, litellm.callbacks = [], [], []
+    _silence_service_log()
+
+
+def _silence_service_log() -> None:
+    """Spare each call the event loop that LiteLLM starts to tell a service log, which nobody reads here."""
+    from litellm._service_logger import ServiceLogging
+    from litellm.litellm_core_utils import logging_utils
+
+    class Silent(ServiceLogging):
+        def service_success_hook(self, *args: Any, **kwargs: Any) -> None:
+            return None
+
+    logging_utils._service_logger = Silent()
 
 
 def complete(body: dict[str, Any], target: Target, call: UpstreamCall) -> dict[str, Any]:

@@ -57,10 +57,10 @@ def generate_by_socket() -> Response:
     if not free.acquire(blocking=False):
         raise GatewayError("Too many WebSockets are open.", status=503, code="overloaded", headers={"Retry-After": "5"})
     try:
+        lifecycle.leave(g.cancel)  # an open connection is no work; what is asked on it is
         connection = WebSocket(
             client, request.headers, settings.max_body_bytes, g.cancel.cancel, (("x-request-id", g.trace.id),)
         )
-        lifecycle.leave(g.cancel)  # an open connection is no work; what is asked on it is
         serve(connection, settings.idle_timeout, known=given is not None or not settings.api_keys)
     except OSError as error:
         g.trace.note("error", error)  # lost while it was greeted

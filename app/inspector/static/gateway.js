@@ -9,6 +9,10 @@ export function setKey(value) {
   key = value.trim();
 }
 
+export function hasKey() {
+  return key !== "";
+}
+
 /** The gateway refused; `status` and its error message. */
 export class Refused extends Error {
   constructor(status, message, id) {

@@ -1,7 +1,7 @@
 // The form of the playground: model, prompts, numbers, tools as JSON, and the key where the gateway wants one.
 
 import { button, fill, h } from "./dom.js";
-import { listModels, setKey } from "./gateway.js";
+import { hasKey, listModels, setKey } from "./gateway.js";
 import { t } from "./language.js";
 import { oneLine } from "./visible.js";
 
@@ -64,9 +64,14 @@ export function form(values, { onSend, onStop, onNew }) {
     }
   }
 
+  let asked = 0;
+  let wantedWithKey;
+
   async function loadModels(wanted) {
+    const mine = ++asked;
     try {
       const names = await listModels();
+      if (mine !== asked) return; // what was asked later, perhaps with another key, counts
       note.textContent = "";
       keyPlace.hidden = true;
       const all = wanted && !names.includes(wanted) ? [wanted, ...names] : names;
@@ -76,18 +81,22 @@ export function form(values, { onSend, onStop, onNew }) {
       );
       if (wanted) model.value = wanted;
     } catch (error) {
+      if (mine !== asked) return;
       if (error.status === 401) askForKey(wanted);
-      else note.textContent = oneLine(error.message, 300);
+      if (error.status !== 401 || hasKey()) note.textContent = oneLine(error.message, 300);
     }
   }
 
   function askForKey(wanted = model.value || values.model) {
+    wantedWithKey = wanted;
+    keyPlace.hidden = false;
+    if (keyPlace.firstChild) return; // what is being typed there stays
     const input = h("input", { type: "password", id: "play-key", autocomplete: "off", spellcheck: "false" });
     const use = button(
       t("play.useKey"),
       () => {
         setKey(input.value);
-        loadModels(wanted);
+        loadModels(wantedWithKey);
       },
       { class: "primary" },
     );
@@ -102,7 +111,6 @@ export function form(values, { onSend, onStop, onNew }) {
       h("div", { class: "row" }, input, use),
       h("p", { class: "hint" }, t("play.keyHint")),
     );
-    keyPlace.hidden = false;
     input.focus();
   }
 
