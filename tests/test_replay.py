@@ -98,6 +98,24 @@ def test_what_a_bad_upstream_said_comes_out_as_it_did(record, upstream, row, str
 
 
 HELLO = {"messages": [{"role": "user", "content": "Say hello."}]}
+CALLS = [{"name": "write", "arguments": {"path": "a", "content": "b c d"}}] * 2
+MOCK_STEPS = {
+    "text": {"text": "Hello there."},
+    "thoughts and calls": {"text": "Now.", "reasoning": "Let me see.", "tool_calls": CALLS, "arguments_pieces": 4},
+    "refused": {"error": {"status": 429, "message": "Too many.", "retry_after": 7}},
+    "an error half-way": {"text": "One two three.", "error_after": 2, "error": {"status": 503, "message": "Gone."}},
+    "cut": {"text": "One two three.", "cut_after": 2},
+    "chunks as they are": {"raw_chunks": [{"choices": [{"index": 0, "delta": {"content": "x"}, "finish_reason": "STOP"}]}]},
+    "nothing": {"raw_chunks": []},
+}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("step", MOCK_STEPS)
+def test_what_the_mock_was_told_to_say(record, step, stream):
+    content = f"mock-script: {json.dumps({'turns': [MOCK_STEPS[step]]})}"
+    made = record({"model": "mock", "messages": [{"role": "user", "content": content}], "stream": stream})
+    assert made.is_raw and difference(made, SETTINGS) == ""
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -30,6 +30,7 @@ from app.errors import (
     error_body,
 )
 from app.measures import ENGINE, UPSTREAM
+from app.sse import DONE
 
 if TYPE_CHECKING:
     from app.utils.model_resolver import Target
@@ -55,7 +56,9 @@ def complete(body: dict[str, Any], target: "Target", call: UpstreamCall) -> dict
         raise scripted_error(step)
     if step.cut_after is not None:
         raise UpstreamTruncated("The upstream hung up before the answer was complete.")
-    return step.raw_answer if step.raw_answer is not None else completion(reply, body)
+    answer = step.raw_answer if step.raw_answer is not None else completion(reply, body)
+    call.trace.note("upstream_response", orjson.dumps(answer))
+    return answer
 
 
 def stream(body: dict[str, Any], target: "Target", call: UpstreamCall) -> Iterator[Batch]:
@@ -77,11 +80,16 @@ def send(batches: list[Batch], step: Step, delay: float, call: UpstreamCall) -> 
         silence = call.timeouts.idle if number else call.timeouts.first_byte
         yield from wait((step.seconds if number == stall else 0) + (delay if number else 0), silence, call)
         if number == fail:
-            raise scripted_error(step)
+            error = scripted_error(step)
+            if number:
+                call.trace.raw([error_event(error)])
+            raise error
         if number == cut:
             return
         if number < total:
+            call.trace.raw([orjson.dumps(chunk) for chunk in batches[number]])
             yield batches[number]
+    call.trace.raw([DONE])
     call.saw_done = True
 
 
@@ -122,6 +130,12 @@ def scripted_error(step: Step) -> UpstreamError:
     error.upstream_status, error.upstream_headers = status, headers
     error.upstream_body = orjson.dumps(error_body(error))
     return error
+
+
+def error_event(error: UpstreamError) -> bytes:
+    """Return an error as an upstream says it in the middle of a stream, where there is no status but in its code."""
+    said = {"message": str(error), "type": error.type, "code": error.code or error.upstream_status}
+    return orjson.dumps({"error": said})
 
 
 # --- settings -------------------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ def test_it_writes_a_file(project, model):
     assert "Done, it is." in outcome.output
 
 
-@pytest.mark.parametrize("model", MODELS[::2])
+@pytest.mark.parametrize("model", MODELS[:1])
 def test_it_writes_two_files_at_once(project, model):
     calls = [write("one.txt", "first\n"), write("two.txt", "second\n")]
     step = {"tool_calls": calls, "arguments_pieces": 5}
@@ -58,7 +58,7 @@ def test_it_writes_two_files_at_once(project, model):
     assert "Both are there." in outcome.output
 
 
-@pytest.mark.parametrize("model", MODELS[::2])
+@pytest.mark.parametrize("model", MODELS[2:])
 def test_it_writes_what_it_has_read(project, model):
     (project / "in.txt").write_text("the secret is 4711\n", "utf-8")
     read = {"tool_calls": [{"name": "read", "arguments": {"filePath": "{{cwd}}/in.txt"}}]}
