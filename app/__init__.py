@@ -1,5 +1,8 @@
 """The gateway. `create_app` is the table of contents: what is wired here is all there is."""
 
+from collections.abc import Callable
+from typing import Any
+
 from flask import Flask
 
 from app import auth, errors, lifecycle, metrics, request_trace, shimmy_errors, telemetry, trace_store
@@ -15,9 +18,16 @@ from app.signature_store import open_signatures
 from app.store import Store
 
 
+class Gateway(Flask):
+    """Flask for plain functions: it does not ask in each request, of each of them, whether it is a coroutine."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
+
+
 def create_app(settings: Settings | None = None) -> Flask:
     """Return the WSGI application. Raises ConfigError for settings that cannot be served."""
-    app = Flask(__name__, static_folder=None)
+    app = Gateway(__name__, static_folder=None)
     store = SettingsStore(settings or Settings.load(), log=errors.log.warning)
     check_bind(store.current)
     app.config["MAX_CONTENT_LENGTH"] = store.current.max_body_bytes

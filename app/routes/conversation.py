@@ -77,7 +77,8 @@ def make_turn(body: Mapping[str, Any]) -> Turn:
 
     Raises ModelNotFound, InvalidRequest.
     """
-    settings: Settings = current_app.extensions["settings_store"].current
+    extensions, trace = current_app.extensions, g.trace
+    settings: Settings = extensions["settings_store"].current
     name = body.get("model") or find_default(settings)
     if not name or not isinstance(name, str):
         raise InvalidRequest(
@@ -86,11 +87,11 @@ def make_turn(body: Mapping[str, Any]) -> Turn:
             code="missing_required_parameter",
         )
     target = find_target(name, settings, client_key() if not settings.api_keys else None)
-    g.trace.note("resolved", target)
-    report = Report(g.trace.clock())
-    g.trace.note("repairs", report)
-    call = UpstreamCall.from_settings(settings, g.trace, g.cancel, lifecycle.instance)
-    return Turn(body, target, settings, call, report, dict(request.headers), current_app.extensions.get("signatures"))
+    trace.note("resolved", target)
+    report = Report(trace.clock())
+    trace.note("repairs", report)
+    call = UpstreamCall.from_settings(settings, trace, g.cancel, lifecycle.instance)
+    return Turn(body, target, settings, call, report, dict(request.headers), extensions.get("signatures"))
 
 
 def count_at_end(report: Report, model: str) -> None:
