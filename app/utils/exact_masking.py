@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import orjson
 
+from app.utils.chunk_templates import ChunkTemplates
 from app.utils.masking import ELLIPSIS, Masker, is_secret_name
 
 Path = tuple[object, ...]
@@ -36,24 +37,22 @@ def mask_payloads(masker: Masker, payloads: Sequence[str]) -> list[str]:
 
 def mask_writes(masker: Masker, writes: Sequence[str]) -> list[str]:
     """Mask what was written to a client, write by write: server-sent events, or pieces of any text."""
-    lines: list[str] = []
-    data: list[str] = []  # of each line that has any
-    places: list[tuple[int, str]] = []  # the line that it stands in, and what comes before it
-    ends = []
+    data: list[str] = []
     for write in writes:
-        for line in write.split("\n"):
-            before = "data: " if line.startswith("data: ") else "data:" if line.startswith("data:") else ""
-            if line:
-                data.append(line[len(before) :])
-                places.append((len(lines), before))
-            lines.append(line)
-        ends.append(len(lines))
+        if write.startswith("data: ") and write.endswith("\n\n") and write.find("\n") == len(write) - 2:
+            data.append(write[6:-2])  # one event: most writes are
+        else:
+            data += [line[len(_before(line)) :] for line in write.split("\n") if line]
     masked = mask_payloads(masker, data)
     if masked == data:
         return list(writes)
-    for (place, before), text in zip(places, masked, strict=True):
-        lines[place] = before + text
-    return ["\n".join(lines[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
+    shown = iter(masked)
+    return ["\n".join([_before(line) + next(shown) if line else "" for line in write.split("\n")]) for write in writes]
+
+
+def _before(line: str) -> str:
+    """Return what stands before the data of a line."""
+    return "data: " if line.startswith("data: ") else "data:" if line.startswith("data:") else ""
 
 
 class _Seen:
@@ -64,8 +63,12 @@ class _Seen:
         self.texts: set[str] = set()
         self.joined: dict[Path, list[tuple[int, str]]] = {}
         self.too_deep = False
+        self._templates = ChunkTemplates()
 
     def add(self, number: int, payload: str) -> None:
+        if (known := self._templates.read(payload)) is not None:
+            self._join(number, known[1], known[0])
+            return
         try:
             value = orjson.loads(payload)
         except ValueError:  # no JSON, or with bytes that are no UTF-8
@@ -78,6 +81,8 @@ class _Seen:
             self._add_event(number, value)
         except RecursionError:
             self.too_deep = True
+        else:
+            self._templates.learn(payload)
 
     def _add_event(self, number: int, value: object) -> None:
         if type(value) is not dict or type(choices := value.get("choices")) is not list:
