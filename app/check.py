@@ -175,7 +175,7 @@ def _check_captures(where: str, route: Route, settings: Settings) -> Iterator[Fi
     try:
         target = resolve_model(f"{route.provider_id}/{route.key}", settings)
         replay.speed_of(target)
-        if not replay.open_session(replay.captures_of(target), target.model).entries:
+        if not replay.session_of(target).entries:
             yield Finding(WARNING, where, "there is no capture that can be replayed")
     except (ConfigError, ModelNotFound) as error:
         yield Finding(ERROR, where, str(error))

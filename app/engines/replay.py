@@ -2,7 +2,8 @@
 
 No network is used. The provider's options in opencode.json: `captures`, a folder with capture files or one file,
 relative to the gateway's folder (in a folder, an entry with the model's name goes first); `speed`, 0 (at once) or 1 (at
-the recorded pace). `"baseURL": "replay:PATH"` says the same as `captures` and the engine.
+the recorded pace). `"baseURL": "replay:PATH"` says the same as `captures` and the engine; a model with the id `replay:NAME`
+is the capture or the folder NAME of `captures` (var/captures), whatever its provider.
 """
 
 import threading
@@ -12,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.call import UpstreamCall
+from app.call import Lessons, UpstreamCall
 from app.capture import CaptureError, load_capture
 from app.engines.recorded_wire import RecordedWire
 from app.errors import ConfigError, log
@@ -29,6 +30,7 @@ ENDINGS = (".jsonl", ".jsonl.gz")
 OWN_OPTIONS = ("captures", "speed")
 READERS = (*TEXT_ENGINES, "harmony")  # engines whose upstreams speak a language of their own; all others speak OpenAI's
 OPENAI_READER = "relay"
+USUAL_FOLDER = "var/captures"
 SESSIONS = 64  # kept in memory
 NOWHERE = "http://replay.invalid/v1"  # never asked
 
@@ -54,13 +56,14 @@ def stand_in(body: Mapping[str, Any], target: "Target", call: UpstreamCall) -> "
 
     Raises NoCapture, ConfigError.
     """
-    session = open_session(captures_of(target), target.model)
+    session = session_of(target)
     return play(session.find(body, str(call.trace.summary().get("session") or "")), target, call)
 
 
 def play(recording: Recording, target: "Target", call: UpstreamCall) -> "Target":
     """Let `call` hear what `recording` has, and return the target whose answer it is, under the name of `target`."""
     call.wire = RecordedWire(recording.playable, speed_of(target))
+    call.lessons = Lessons()  # it refuses again what it refused then
     own = {name: value for name, value in target.options.items() if name not in OWN_OPTIONS}
     if not recording.is_raw:  # what the client got is OpenAI's dialect, repaired before
         return replace(target, engine_name=OPENAI_READER, base_url=NOWHERE, options=own, openai_dialect=True)
@@ -90,8 +93,11 @@ def _reader(target: "Target") -> "Engine":
 
 def captures_of(target: "Target") -> Path:
     """Return the folder or file with a model's captures. Raises ConfigError where none is named."""
-    named = target.options.get("captures") or (target.base_url or "").removeprefix(REPLAY_URL)
-    if not isinstance(named, str) or "://" in named or not named:
+    address = target.base_url or ""
+    named = target.options.get("captures") or (address.startswith(REPLAY_URL) and address.removeprefix(REPLAY_URL))
+    if not named and target.model.startswith(REPLAY_URL):
+        named = USUAL_FOLDER
+    if not named or not isinstance(named, str):
         raise ConfigError(f"The provider `{target.provider_id}` replays, but names no captures; set options.captures.")
     return ROOT / Path(named).expanduser()
 
@@ -102,6 +108,14 @@ def speed_of(target: "Target") -> float:
     if isinstance(speed, bool) or not isinstance(speed, int | float) or not 0 <= speed <= 1000:
         raise ConfigError(f"option speed of provider `{target.provider_id}` is {speed!r}; it must be a number from 0")
     return float(speed)
+
+
+def session_of(target: "Target") -> RecordedSession:
+    """Return the captures of a target. Raises ConfigError."""
+    folder, name = captures_of(target), target.model.removeprefix(REPLAY_URL)
+    if name != target.model and folder.is_dir() and not any((folder / f"{name}{end}").exists() for end in ("", *ENDINGS)):
+        raise ConfigError(f"There is no capture {name} in {folder}.")
+    return open_session(folder, name)
 
 
 def files_of(path: Path, model: str) -> list[Path]:

@@ -75,8 +75,9 @@ def route_of(
     own = (options.get("gateway") or {}).get(key) or {}
     base_url = options.get("baseURL") or model_provider.get("api") or provider.get("api") or None
     npm = families.npm_of(provider_id, model_provider.get("npm") or provider.get("npm"), bool(base_url))
-    engine = own.get("engine") or options.get("engine") or _engine_at(base_url)
     upstream_id = entry.get("id") or key
+    replayed = upstream_id.startswith(REPLAY_URL) and key in (provider.get("models") or {})  # not if a client says it
+    engine = own.get("engine") or (REPLAY if replayed else options.get("engine") or _engine_at(base_url))
     litellm_provider, model = families.split_model_id(
         upstream_id, npm, base_url, own.get("rawId", options.get("rawIds", engine in families.RAW_ID_ENGINES or None))
     )

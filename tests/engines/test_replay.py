@@ -191,6 +191,25 @@ class TestSettings:
         providers = {"rec": {"options": {"baseURL": f"replay:{folder}"}, "models": {"session1": {}}}}
         assert ask(serve(providers), STEPS["1"][0]).text == "A title"
 
+    @pytest.mark.parametrize("engine", [None, "relay"])
+    def test_the_models_id_may_say_it_all(self, serve, folder, monkeypatch, engine):
+        monkeypatch.setattr(replay, "USUAL_FOLDER", str(folder))
+        options = {"baseURL": "https://upstream.invalid/v1"} | ({"engine": engine} if engine else {})
+        models = {"replay:session1": {}, "mine": {"id": "replay:session1"}, "gone": {"id": "replay:nobody"}}
+        gateway = serve({"any": {"options": options, "models": models}})
+        for name in ("replay:session1", "mine"):
+            assert ask(gateway, STEPS["1"][0], name).text == "A title"
+        reply = ask(gateway, STEPS["1"][0], "gone")
+        assert reply.status == 500 and "There is no capture nobody" in reply.error["message"]
+
+    def test_a_client_cannot_say_it(self, serve, upstream, folder, monkeypatch):
+        monkeypatch.setattr(replay, "USUAL_FOLDER", str(folder))
+        upstream.reply_json({"choices": [{"index": 0, "message": {"content": "Real"}, "finish_reason": "stop"}]})
+        options = {"engine": "relay", "baseURL": upstream.base_url, "apiKey": "sk-upstream-0123456789"}
+        gateway = serve({"any": {"options": options, "models": {"*": {}}}})
+        body = STEPS["1"][0] | {"model": "replay:session1", "stream": False}
+        assert gateway.post("/v1/chat/completions", body).json["choices"][0]["message"]["content"] == "Real"
+
     def test_one_file_serves_opencode_and_the_gateway(self, serve, folder):
         providers = recorded(folder, baseURL="http://localhost:8000/v1", apiKey="not-needed")
         assert ask(serve(providers), STEPS["1"][0]).text == "A title"
