@@ -51,6 +51,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, scripted_upstream: Gateway
 def shipped_gateway(tmp_path_factory: pytest.TempPathFactory, scripted_upstream: Gateway) -> Iterator[Gateway]:
     """A gateway with the opencode.json that ships, its relay being the scripted upstream."""
     folder = tmp_path_factory.mktemp("shipped")
-    relay = {"GEMINI_API_BASE": scripted_upstream.base_url, "GEMINI_API_KEY": "test-key-of-the-relay"}
+    relay = {"GEMINI_API_BASE": scripted_upstream.base_url, "GEMINI_API_KEY": "test-key-of-the-relay",
+             "GATEWAY_ENGINE": "litellm"}  # as without that setting  # fmt: skip
     with Gateway(folder, OPENCODE_CONFIG=str(ROOT / "opencode.json"), **relay) as gateway:
         yield gateway
