@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Start OpenCode Gateway: ./run.sh [PORT] [options]. `./run.sh --help` lists the options.
 # The first start makes .venv and installs requirements.lock into it; later starts only start. `./run.sh --local` installs
-# requirements-local.lock besides, once: what models on this machine need.
+# requirements-local.lock besides, once: what models on this machine need. So do --otel, --postgres and --gevent.
 set -euo pipefail
 
 started_in="$PWD"
@@ -28,7 +28,7 @@ absolute_all() {
     printf '%s' "$list"
 }
 
-local_models=
+wanted="" # extras
 arguments=()
 while [ $# -gt 0 ]; do
     case "$1" in
@@ -36,7 +36,7 @@ while [ $# -gt 0 ]; do
         --log-file=*) arguments+=("--log-file=$(absolute "${1#*=}")") ;;
         --model-path | --model-dirs) arguments+=("$1" "$(absolute_all "${2:?$1 needs a folder}")"); shift ;;
         --model-path=* | --model-dirs=*) arguments+=("${1%%=*}=$(absolute_all "${1#*=}")") ;;
-        --local) local_models=1; arguments+=("$1") ;;
+        --local | --otel | --postgres | --gevent) wanted="$wanted ${1#--}"; arguments+=("$1") ;;
         *) arguments+=("$1") ;;
     esac
     shift
@@ -51,12 +51,15 @@ if [ -n "${GATEWAY_ENV_FILE:-}" ]; then
 fi
 
 make_venv .venv requirements.lock
-if [ -n "$local_models" ]; then
-    if ! add_to_venv .venv requirements-local.lock; then
-        say "What local models need could not be installed; why stands above. ./run.sh starts without them."
+for extra in "${extras[@]}"; do
+    lock="requirements-$extra.lock"
+    case " $wanted " in *" $extra "*) asked=1 ;; *) asked="" ;; esac
+    if [ -z "$asked" ] && ! has_extra .venv "$lock"; then continue; fi
+    if add_to_venv .venv "$lock"; then continue; fi
+    if [ -n "$asked" ]; then
+        say "What --$extra needs could not be installed; why stands above. ./run.sh starts without it."
         exit 1
     fi
-elif has_extra .venv requirements-local.lock && ! add_to_venv .venv requirements-local.lock; then
-    say "What local models need could not be brought up to date: they may not work now. Everything else does."
-fi
+    say "What --$extra needs could not be brought up to date: it may not work now. Everything else does."
+done
 exec .venv/bin/python -m app serve ${arguments[@]+"${arguments[@]}"}

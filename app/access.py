@@ -11,6 +11,9 @@ from app.config import is_loopback
 from app.errors import InvalidRequest
 from app.secret_book import Lookup
 
+# What a page may send to any address without the browser asking there first (Fetch standard, "CORS-safelisted").
+UNASKED = ("", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data")
+KEY_HEADERS = ("Authorization", "x-api-key", "api-key")
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP")  # a proxy speaks for somebody else
 
 
@@ -67,6 +70,22 @@ def check_origin(headers: Lookup, has_keys: bool) -> None:
         if host and (is_loopback(host) or own):
             return
     raise Forbidden(f"Web pages of {origin[:200]} may not do this. Pages that the gateway's own address serves may.")
+
+
+def check_unasked(headers: Lookup) -> None:
+    """Raise Forbidden for a POST to a gateway without keys that a web page of another origin can send unasked.
+
+    For JSON or a key a browser asks first, and is told no, as there are no CORS headers: what comes so is an extension,
+    an app that is no browser, or comes through a proxy that answers in the gateway's place. A page whose own name was
+    made to lead here needs not ask.
+    """
+    scheme, _, place = headers.get("Origin", "").lower().partition("://")
+    if scheme not in ("http", "https", "null"):
+        return
+    kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    asked = kind not in UNASKED or any(headers.get(name, "") for name in KEY_HEADERS)
+    if not asked or place == headers.get("Host", "").lower():
+        check_origin(headers, has_keys=False)
 
 
 def is_number(host: str) -> bool:

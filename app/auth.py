@@ -4,6 +4,7 @@ import hmac
 
 from flask import Flask, request
 
+from app.access import check_unasked
 from app.config import SettingsStore
 from app.errors import AuthenticationFailed, GatewayError
 from app.lifecycle import instance
@@ -15,12 +16,14 @@ INSTANCE_HEADER = "X-Gateway-Instance"
 
 
 def init_app(app: Flask, store: SettingsStore) -> None:
-    """Refuse requests without a key where keys are set, and the gateway's own requests always."""
+    """Refuse requests without a key where keys are set, else those of strange web pages; the gateway's own always."""
 
     @app.before_request
     def check() -> None:
         if request.path not in OPEN_PATHS + OWN_CHECK and not request.path.startswith(OWN_CHECK_BELOW):
             check_key(store.current.api_keys, client_key())
+            if request.method == "POST" and not store.current.api_keys:
+                check_unasked(request.headers)
         if request.headers.get(INSTANCE_HEADER) == instance:
             raise GatewayError(
                 "This request comes from the gateway itself: a provider's baseURL in opencode.json points back at it. "

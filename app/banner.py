@@ -40,6 +40,16 @@ def banner(settings: Settings, address: str | None = None) -> str:
     return "\n".join(lines)
 
 
+def local_line(usable: list[str], damaged: int, installed: bool) -> str:
+    """Return the line that names the models on this machine, "" where there are none."""
+    if not usable and not damaged:
+        return ""
+    found = _enumerate(usable) or "none that can be used"
+    more = f" ({damaged} cannot be used: `python -m app list` says why)" if damaged else ""
+    how = "" if installed or not usable else "; `./run.sh --local` installs what runs them"
+    return f"  on this machine: {found}{more}{how}"
+
+
 def curl_line(url: str, model: str, settings: Settings) -> str:
     """Return a command that a person can paste into a shell. It names no key, only where to put one."""
     key = "-H 'Authorization: Bearer YOUR-GATEWAY-KEY' " if settings.api_keys else ""

@@ -27,6 +27,8 @@ CAPTURE_VERSION = 1
 CHUNKS = {"raw": "data", "emitted": "text"}  # the stations of chunks, and where their exact text stands
 LONE = re.compile("[\ud800-\udfff]")
 GZIP_MAGIC = b"\x1f\x8b"
+NUMBERS = ("started", "updated", "duration", "ttft", "cost", "status", "dropped_events")  # of a summary
+LARGEST_NUMBER = 1e11  # a date in seconds is smaller; not so NaN and infinity
 MOST_BYTES = 1 << 30  # of one file, unpacked
 
 
@@ -74,14 +76,17 @@ def read_capture(lines: Iterable[str]) -> Capture:
     """
     numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
     number, first = next(numbered, (1, ""))
+    if not first:
+        raise CaptureError("the file is empty")
     head = _load(number, first)
     if "capture" not in head or not isinstance(head.get("summary"), dict):
         raise CaptureError("line 1: this is no capture of the gateway")
     if head["capture"] != CAPTURE_VERSION:
-        raise CaptureError(f"line 1: capture version {head['capture']!r} is not known, only {CAPTURE_VERSION}")
+        known = f"capture version {head['capture']!r} is not known, only {CAPTURE_VERSION}"
+        raise CaptureError(f"line 1: {known}; a newer gateway made it")
     events = [_checked(number, _load(number, line)) for number, line in numbered]
     events.sort(key=lambda event: event["at"])  # stable: what has the same time stays in its order
-    return Capture(head["summary"], events, str(head.get("gateway", "")))
+    return Capture(_sound(head["summary"]), events, str(head.get("gateway", "")))
 
 
 def save_capture(path: Path, lines: Iterable[str]) -> None:
@@ -134,16 +139,26 @@ def _load(number: int, line: str) -> dict[str, Any]:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise CaptureError(f"line {number}: no JSON: {error}") from None
+        cut = "" if line.endswith("\n") else " (is the file cut off?)"
+        raise CaptureError(f"line {number}: no JSON: {error}{cut}") from None
     if not isinstance(value, dict):
         raise CaptureError(f"line {number}: no JSON object")
     return value
 
 
+def _sound(summary: dict[str, Any]) -> dict[str, Any]:
+    """Leave out of a summary what is no number where one belongs: a file may have been edited."""
+    return {name: value for name, value in summary.items() if name not in NUMBERS or value is None or _is_number(value)}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
+
+
 def _checked(number: int, event: dict[str, Any]) -> dict[str, Any]:
     """Return an event that is sound. Raises CaptureError."""
     at, station = event.get("at"), event.get("station")
-    if not isinstance(at, int | float) or isinstance(at, bool) or not isinstance(station, str):
+    if not _is_number(at) or not isinstance(station, str):
         raise CaptureError(f"line {number}: an event needs `at` (seconds) and `station`")
     content = event.get(CHUNKS.get(station, "value"))
     if station == "raw" and not (isinstance(content, list) and all(isinstance(text, str) for text in content)):

@@ -21,18 +21,21 @@ from app.verbose_log import format_line
 LONGEST_TEXT, LONGEST_LINES = 4_000, 40  # of one message, unless all is asked for
 LONGEST_VALUE = 300
 HEAD = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
-OWN = ("model", "messages", "tools", "stream")  # shown in their own way
+OWN = ("model", "messages", "prompt", "tools", "stream")  # shown in their own way
 
 
 def conversation(capture: Capture, whole: bool = False) -> Iterator[Line]:
     """Yield the request in one line, what was said in it, the answer, the repairs, and the error if there is one."""
     recording = Recording(capture)
-    summary = {"method": "-", "path": "-", "id": recording.id, "started": 0.0, "duration": 0.0, **capture.summary}
-    yield "title", format_line(summary)
+    known = {name: value for name, value in capture.summary.items() if value is not None}
+    yield "title", format_line({"method": "-", "path": "-", "started": 0.0, "duration": 0.0, **known, "id": recording.id})
+    if "duration" in capture.summary and "duration" not in known:
+        yield "key", "It is not over yet: this is what was stored so far."
     yield from _request(recording, whole)
     answer = answer_of(capture)
     if answer is not None:
         yield from _answer(answer, whole)
+    yield from missing_lines(capture)
     yield from _repairs(capture)
     if recording.error:
         yield from error_lines(recording.error, whole)
@@ -59,6 +62,16 @@ def _request(recording: Recording, whole: bool) -> Iterator[Line]:
     for number, message in enumerate(messages if isinstance(messages, list) else (), 1):
         if isinstance(message, dict):
             yield from _message(f"[{number}] {one_line(message.get('role'))}", message, whole)
+    prompt = body.get("prompt")
+    for text in prompt if isinstance(prompt, list) else [prompt]:
+        if text:
+            yield from _message("prompt", {"content": text if isinstance(text, str) else json.dumps(text)}, whole)
+
+
+def missing_lines(capture: Capture) -> Iterator[Line]:
+    """Yield a line for a capture that does not hold all of its answer."""
+    if missing := Recording(capture).missing:
+        yield "bad", f"The end of the answer is missing here: {missing} reads and writes were too much to be kept."
 
 
 def _message(title: str, message: Mapping[str, Any], whole: bool) -> Iterator[Line]:
@@ -222,6 +235,7 @@ def chunk_lines(capture: Capture, width: int = 160, whole: bool = False) -> Iter
             clock = f"{at:9.3f}" if number == 0 else " " * 9
             left, right = (piece, "") if station == "raw" else ("", piece)
             yield "", f"{clock}  {left:{half}} | {right}".rstrip()
+    yield from missing_lines(capture)
     if all(station == "rule" for _, station, _ in cells):
         yield "bad", "No chunks are stored: the answer was no stream, or GATEWAY_TRACE is not `chunks`."
 

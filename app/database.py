@@ -16,10 +16,14 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from app.errors import ConfigError
+from app.extras import POSTGRES
 
 FILE_NAME = "gateway.db"
 READ_WAIT, WRITE_WAIT = 0.25, 5.0  # seconds for a lock: an answer waits for the first, the writer's thread for the second
 CONNECT_SECONDS = 3
+# A server whose machine vanished, be it before or after it took a statement; milliseconds, then seconds.
+NOTICE_THAT_IT_IS_GONE = {"tcp_user_timeout": 3000, "keepalives_idle": 5, "keepalives_interval": 1, "keepalives_count": 3}
+VERSION = "SELECT max(version) FROM schema_version"
 MIGRATION_LOCK = 0x6F636777  # any number that all gateways agree on
 WAL_TRIES, WAL_PAUSE = 50, 0.05
 
@@ -54,6 +58,19 @@ BYTES = {"sqlite": "BLOB", "postgresql": "BYTEA"}  # what {BLOB} stands for
 FAILURES = (SQLAlchemyError, sqlite3.Error, OSError, ImportError, ConfigError)
 
 
+# What to do about it, by words of SQLite's and of the system's.
+OTHER_FOLDER = "let the gateway write there, or set GATEWAY_DATA_DIR to another folder"
+NEW_FILE = f"move {FILE_NAME}, {FILE_NAME}-wal and {FILE_NAME}-shm away, and a new one is made"
+MORE_ROOM = "make room there, or lower GATEWAY_TRACE_SIZE"
+ADVICE = (
+    ("not a database", NEW_FILE), ("malformed", NEW_FILE), ("disk is full", MORE_ROOM), ("No space left", MORE_ROOM),
+    ("newer gateway", "use that one, or another GATEWAY_DATA_DIR"), ("database is locked", "another program holds it"),
+    ("readonly", OTHER_FOLDER), ("Read-only", OTHER_FOLDER), ("Permission denied", OTHER_FOLDER),
+    ("unable to open", OTHER_FOLDER), ("Not a directory", OTHER_FOLDER), ("File exists", OTHER_FOLDER),
+    ("Is a directory", OTHER_FOLDER), ("there is no database", "a gateway makes it, in its own GATEWAY_DATA_DIR"),
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Database:
     """An open database: `reader` for answers (gives up soon), `writer` for the one thread that writes."""
@@ -72,7 +89,7 @@ class Database:
         """Tell whether it can be read now: one that is only locked or full still serves."""
         try:
             with self.reader.connect() as connection:
-                connection.execute(statement("SELECT max(version) FROM schema_version")).scalar()
+                connection.execute(statement(VERSION)).scalar()
         except FAILURES:
             return False
         return not self.moved
@@ -158,9 +175,11 @@ def _switch_to_wal(engine: Engine) -> None:
 
 
 def _open_postgresql(address: URL) -> Database:
+    if not POSTGRES.installed:
+        raise ConfigError(POSTGRES.missing)
     address = address.set(drivername="postgresql+psycopg")
     # Without prepared statements it also works behind PgBouncer.
-    arguments = {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": 3000, "prepare_threshold": None}
+    arguments: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "prepare_threshold": None, **NOTICE_THAT_IT_IS_GONE}
     common: dict[str, Any] = {"connect_args": arguments, "hide_parameters": True, "pool_recycle": 300}
     reader = create_engine(address, isolation_level="AUTOCOMMIT", pool_timeout=READ_WAIT, **common)
     writer = create_engine(address, pool_size=1, pool_pre_ping=True, **common)
@@ -191,9 +210,9 @@ def migrate(engine: Engine, migrations: tuple[tuple[str, ...], ...] = MIGRATIONS
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": MIGRATION_LOCK})
         connection.execute(text("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)"))
-        version = connection.execute(text("SELECT max(version) FROM schema_version")).scalar() or 0
-        if version > len(migrations):
-            raise ConfigError(f"it was made by a newer gateway (version {version}, known up to {len(migrations)})")
+        if newer := newer_version(connection, len(migrations)):
+            raise ConfigError(newer)
+        version = connection.execute(text(VERSION)).scalar() or 0
         for number, statements in enumerate(migrations[version:], version + 1):
             for sql in statements:
                 connection.execute(text(sql.replace("{BLOB}", BYTES[connection.dialect.name])))
@@ -216,9 +235,17 @@ def insert_many(connection: Connection, sql: str, rows: list[tuple[Any, ...]]) -
 
 
 def describe(error: BaseException) -> str:
-    """Put a failure into one line: the driver's words, without statement, parameters or address."""
+    """Put a failure into one line: the driver's words, without statement, parameters or address, and what to do."""
     own = getattr(error, "orig", None) or error
-    return (str(own).strip().splitlines() or [type(own).__name__])[0][:200]
+    words = (str(own).strip().splitlines() or [type(own).__name__])[0][:200]
+    advice = next((advice for sign, advice in ADVICE if sign in words), None)
+    return f"{words} ({advice})" if advice else words
+
+
+def newer_version(connection: Connection, known: int = len(MIGRATIONS)) -> str | None:
+    """Tell of tables that were made by a newer gateway, None for others."""
+    version = connection.execute(text(VERSION)).scalar() or 0
+    return f"it was made by a newer gateway (version {version}, known up to {known})" if version > known else None
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -9,6 +9,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from app.errors import ConfigError
 from app.lifecycle import lifecycle
+from app.loader import tell_local_models
 from app.log_filter import install_logging
 
 
@@ -46,5 +47,6 @@ def run(app: Flask, host: str, port: int) -> None:
     install_logging(app.extensions["secret_book"].masker_for_all)
     app.extensions["loader"].begin()
     print(banner(settings, host_port(host, server.port)), flush=True)
+    tell_local_models(settings)
     server.serve_forever(poll_interval=0.1)
     server.server_close()

@@ -14,6 +14,7 @@ from typing import Any
 
 from app import machine
 from app.config import ROOT, SETTINGS, Setting, Settings
+from app.extras import GEVENT, OTEL, POSTGRES
 from app.utils.masking import Masker, show_ends
 from app.version import VERSION
 
@@ -54,6 +55,7 @@ def diagnose(settings: Settings | None, why_no_settings: str | None, why_not: Ca
     check_server(settings, found, why_not)
     check_database(settings, found, network)
     check_upstreams(settings, found, network)
+    check_extras(settings, found)
     return found
 
 
@@ -152,8 +154,8 @@ def check_database(settings: Settings, found: Diagnosis, network: bool) -> None:
     """Tell whether the database could be written; one on another machine is asked only with `network`."""
     url = settings.database_url
     if url and not url.startswith("sqlite"):
-        problem = why_not_served(url) if network else None
-        facts: dict[str, Any] = {"kind": "postgresql", "path": None, "writable": None if not network else problem is None}
+        problem = POSTGRES.missing if not POSTGRES.installed else why_not_served(url) if network else None
+        facts: dict[str, Any] = {"kind": "postgresql", "path": None, "writable": False if problem else network or None}
     else:
         path = Path(url.removeprefix("sqlite:///")) if url else settings.data_dir / "gateway.db"
         problem = why_not_writable(path)
@@ -214,6 +216,16 @@ def check_upstreams(settings: Settings, found: Diagnosis, network: bool) -> None
         row.update(reachable=problem is None, seconds=round(time.monotonic() - began, 3))
         if problem:
             found.add(ERROR, provider, problem)
+
+
+def check_extras(settings: Settings, found: Diagnosis) -> None:
+    """Tell what the settings ask for and is not installed, apart from what local models and the database need."""
+    from app.telemetry import wanted
+
+    if settings.worker_class == GEVENT.name and not GEVENT.installed:
+        found.add(ERROR, GEVENT.name, GEVENT.missing)
+    if wanted(settings.environ) and not OTEL.installed:
+        found.add(WARNING, OTEL.name, OTEL.missing)
 
 
 def why_unreachable(base_url: str) -> str | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from app.call import UpstreamCall
 from app.emulation.answer_reader import AnswerReader
 from app.emulation.budget import Limits, fit
-from app.emulation.tool_prompt import call_text, render_messages, repair_message, tools_section
+from app.emulation.tool_prompt import call_text, example_call, others_in, render_messages, repair_message, tools_section
 from app.errors import ClientGone, GatewayError
 from app.quirks.families import TEXT_ENGINES
 from app.quirks.gemini_tools import json_instruction
@@ -37,12 +37,24 @@ class Asked:
     tools: list[dict[str, Any]]
     must_call: bool
     single: bool
+    wants_json: bool
+    example: tuple[str, dict[str, Any]] | None
+
+    def reader(self) -> AnswerReader:
+        """Return what reads one answer."""
+        return AnswerReader(self.tools, self.single, self.wants_json, self.example)
+
+    @property
+    def plainly(self) -> bool:
+        """Whether there is nothing to be read in an answer."""
+        return not self.tools and not self.wants_json
 
 
 class EmulatedEngine:
     """An engine that takes and returns tool calls around one that cannot."""
 
     WHOLE_CALLS = True  # each call comes in one piece
+    NOTES_REQUEST = True  # what is sent is not what the turn prepared
 
     def __init__(self, engine: "Engine", report: Report) -> None:
         self._engine = engine
@@ -52,16 +64,16 @@ class EmulatedEngine:
         """Return the whole answer, calls read out of its text. Raises what the engine raises, and InvalidRequest."""
         asked = self._ask(body, target, call)
         answer = self._engine.complete(asked.plain, target, call)
-        if not asked.tools:
+        if asked.plainly:
             return answer
         streamed = isinstance(answer.get("chunks"), list)
         if not streamed and not isinstance(answer.get("choices"), list):
             return answer  # an error in place of an answer
-        reader = AnswerReader(asked.tools, asked.single)
+        reader = asked.reader()
         chunks = reader.take_whole(answer, call.saw_done)
         if again := self._again(asked, reader, target):
-            call.trace.note("upstream_request", again)
-            second = AnswerReader(asked.tools, asked.single)
+            self._note(again, call)
+            second = asked.reader()
             try:
                 second.take_whole(self._engine.complete(again, target, call), True)
             except ClientGone:
@@ -77,10 +89,10 @@ class EmulatedEngine:
         """Yield the answer's chunks: text as it comes, each call as soon as it is complete."""
         asked = self._ask(body, target, call)
         batches = self._engine.stream(asked.plain, target, call)
-        if not asked.tools:
+        if asked.plainly:
             yield from batches
             return
-        reader = AnswerReader(asked.tools, asked.single)
+        reader = asked.reader()
         for batch in batches:
             yield [made for chunk in batch for made in reader.take(chunk)]
         if rest := reader.end(call.saw_done):
@@ -99,7 +111,8 @@ class EmulatedEngine:
         if not section:
             tools = []
         form = body.get("response_format")
-        if isinstance(form, dict) and form.get("type") in JSON_FORMATS and target.engine_name in TEXT_ENGINES:
+        in_words = isinstance(form, dict) and form.get("type") in JSON_FORMATS and target.engine_name in TEXT_ENGINES
+        if isinstance(form, dict) and in_words:
             section = f"{section}\n\n{json_instruction(form)}".strip()
             self._report.note("emulation.format", "response_format", form, "asked for in words")
         limits = Limits(_cap(options, "maxSystemCharacters"), _cap(options, "maxPromptTokens"))
@@ -111,15 +124,22 @@ class EmulatedEngine:
         if emulate:
             plain["messages"] = _with_section(render_messages(fitted.messages), section)
             self._tell_prompt(body, tools, fitted.messages)
-        if plain != body:
-            call.trace.note("upstream_request", plain)
+        self._note(plain, call)
         forced = bool(tools) and (choice == "required" or bool(function_name(choice)))
-        return Asked(plain, tools, forced, body.get("parallel_tool_calls") is False)
+        example = example_call(tools, choice)
+        return Asked(plain, tools, forced, body.get("parallel_tool_calls") is False, in_words, example)
+
+    def _note(self, body: dict[str, Any], call: UpstreamCall) -> None:
+        """Note what is sent, unless the engine itself does."""
+        if not getattr(self._engine, "NOTES_REQUEST", False):
+            call.trace.note("upstream_request", body)
 
     def _tell_prompt(self, body: Mapping[str, Any], tools: list, messages: list) -> None:
         if body.get("tools"):
             self._report.note("emulation.prompt", "tools", len(body["tools"]), f"{len(tools)} tools in the prompt")
         spoken = sum(1 for message in messages if message.get("tool_calls") or message.get("role") == "tool")
+        if images := others_in(messages):
+            self._report.note("emulation.images", "messages", images, "named in the text")
         if spoken:
             self._report.note("emulation.history", "messages", spoken, "calls and results as text")
 
@@ -131,15 +151,15 @@ class EmulatedEngine:
         before = len(reader.broken)
         self._report.note("emulation.retry", "tool_calls", before, "; ".join(filter(None, reader.problems)) or "no call")
         turn = [{"role": "assistant", "content": reader.said or "(nothing)"}]
-        turn.append({"role": "user", "content": repair_message(reader.broken) if before else MUST_CALL})
+        turn.append({"role": "user", "content": repair_message(reader.broken, reader.called) if before else MUST_CALL})
         return {**asked.plain, "messages": [*asked.plain["messages"], *turn]}
 
     def _correct(
         self, again: dict[str, Any], asked: Asked, reader: AnswerReader, target: "Target", call: UpstreamCall
     ) -> Iterator[list[Any]]:
         """Ask for the broken calls once more; nothing but keep-alive ticks leaves meanwhile."""
-        call.trace.note("upstream_request", again)
-        second, done = AnswerReader(asked.tools, asked.single), call.saw_done
+        self._note(again, call)
+        second, done = asked.reader(), call.saw_done
         try:
             for batch in self._engine.stream(again, target, call):
                 for chunk in batch:
@@ -163,6 +183,8 @@ class EmulatedEngine:
                 self._report.note("emulation.arguments", where, call.raw, note)
         for name in reader.undeclared:
             self._report.note("emulation.undeclared", "content", name, "left as text")
+        if reader.unfenced:
+            self._report.note("emulation.format", "content", "code fence", "left out")
         if reader.dropped:
             self._report.note("emulation.results", "content", f"{reader.dropped} characters", "dropped")
 

@@ -22,6 +22,7 @@ from typing import Any
 from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from app.trace_values import describe_exception
 from app.utils.json_text import dump
 
 TYPES = {
@@ -158,20 +159,23 @@ def init_app(app: Flask) -> None:
 
 
 def answer_error(error: GatewayError) -> Response:
-    note_error(error)
+    note_error(error, error)
     return error_response(error)
 
 
 def answer_bug(error: Exception) -> Response:
     """Say little to the client (a traceback may hold a key); the log has the rest."""
-    note_error(error)
+    said = GatewayError("The gateway failed on this request; its log says why.", code="internal_error")
+    note_error(error, said)
     log.error("bug in the gateway", exc_info=error)
-    return error_response(GatewayError("The gateway failed on this request; its log says why.", code="internal_error"))
+    return error_response(said)
 
 
-def note_error(error: BaseException) -> None:
+def note_error(error: BaseException, said: GatewayError) -> None:
+    """Note what happened, and what the client is told of it: the body, and headers of its own."""
     if trace := g.get("trace"):
-        trace.note("error", error)
+        headers = {"headers": dict(said.headers)} if said.headers else {}
+        trace.note("error", {**describe_exception(error), "answer": shape_here()(said, str), **headers})
 
 
 def as_gateway_error(error: HTTPException) -> GatewayError:

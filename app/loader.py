@@ -40,6 +40,24 @@ class Loader:
             self.state = "ready"
 
 
+def tell_local_models(settings: "Settings") -> threading.Thread:
+    """Print which models are on this machine, in the thread that is returned: to look for them takes its time."""
+    thread = threading.Thread(target=_tell_local_models, args=(settings,), name="local-models", daemon=True)
+    thread.start()
+    return thread
+
+
+def _tell_local_models(settings: "Settings") -> None:
+    from app.banner import local_line
+    from app.local_models.keeper_client import is_installed
+    from app.local_models.listing import local_rows
+
+    rows = [row for row, _ in local_rows(settings, {})]
+    usable = [str(row["id"]) for row in rows if not row["problem"]]
+    if line := local_line(usable, len(rows) - len(usable), is_installed()):
+        print(line, flush=True)
+
+
 def spare_the_loaded() -> None:
     """Keep the garbage collector from going over all that was imported: each time it would stop all answers for 0.3 s.
 

@@ -9,7 +9,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("flask", "gunicorn", "litellm", "urllib3", "orjson", "sqlalchemy", "click", "gevent", "xllamacpp")
+PACKAGES = (
+    "flask", "gunicorn", "litellm", "urllib3", "orjson", "sqlalchemy", "click",
+    "xllamacpp", "opentelemetry-sdk", "psycopg", "gevent",
+)  # fmt: skip
 LOCAL_PACKAGE = "xllamacpp"
 # What its wheel for x86-64 was compiled for; other processors are asked for nothing that they could lack.
 NEEDED = ("avx2", "bmi2", "f16c", "fma")

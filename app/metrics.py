@@ -5,6 +5,7 @@ of our own words; what a client or an upstream wrote never becomes one.
 """
 
 import threading
+import time
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from app.config import Settings
     from app.trace import Trace
 
-IN_FLIGHT = GAUGES
+IN_FLIGHT, WATCHED = GAUGES, GAUGES + 1
+WATCH = 3.0  # seconds after its last sign that a page is taken to be still open
 TOKEN_FACTS = tuple(f"{kind}_tokens" for kind in layout.TOKENS)
 
 
@@ -62,6 +64,15 @@ class Metrics:
 
     def set_in_flight(self, number: int) -> None:
         self._cells[IN_FLIGHT] = number
+
+    def watch(self) -> None:
+        """Say that somebody looks at running requests now; it holds for WATCH seconds, for all workers."""
+        self._cells[WATCHED] = time.time()
+
+    def is_watched(self) -> bool:
+        """Tell whether any worker was told so lately."""
+        since = time.time() - WATCH
+        return any(region.cells[WATCHED] > since for region in self.regions)
 
     def watch_drops(self, what: str, tell: Callable[[], int]) -> None:
         """Count as `what` (one of layout.DROPS) what `tell` says is lost, since its process began."""
@@ -186,8 +197,12 @@ def init_app(app: Flask) -> None:
     metrics.watch_drops("jobs", lambda: database.dropped)
     metrics.watch_drops("failures", lambda: database.failures)
     for sink in app.extensions["trace_sinks"]:
+        if hasattr(sink, "is_watched"):
+            sink.is_watched = metrics.is_watched
         if hasattr(sink, "dropped"):
             metrics.watch_drops("spans" if isinstance(sink, Telemetry) else "traces", partial(getattr, sink, "dropped"))
+        if hasattr(sink, "on_loss"):  # it learns of losses when the requests are long over
+            sink.on_loss = metrics.refresh
     app.extensions["metrics"] = metrics
     app.extensions["trace_sinks"] = (*app.extensions["trace_sinks"], metrics)
     lifecycle.watch = metrics.set_in_flight

@@ -3,6 +3,7 @@
 Upstream answers come out as the bytes of a body, read by read, whatever the engine that read them. Reads no file.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,6 +12,7 @@ from typing import Any
 from app import sse
 from app.capture import Capture, as_bytes
 from app.errors import (
+    ClientGone,
     GatewayError,
     UpstreamError,
     UpstreamTimeout,
@@ -23,12 +25,14 @@ from app.utils.json_text import dump, load
 TEXT_ENGINES = ("chatjimmy",)  # their upstreams send text, no events
 REPLAY = "replay"
 WITHOUT_WIRE = ("mock",)  # they answer by themselves
-CHAT, TEXT, GENERATE = "chat", "text", "generate"
-ROUTES = {"/chat/completions": CHAT, "/completions": TEXT, "/api/generate": GENERATE}  # the end of a path
+CHAT, TEXT, GENERATE, SOCKET = "chat", "text", "generate", "socket"
+ROUTES = {"/chat/completions": CHAT, "/completions": TEXT, "/api/generate": GENERATE, "/ws/generate": SOCKET}  # ends of paths
 FAILURES: Mapping[str, type[UpstreamError]] = {
     kind.__name__: kind for kind in (UpstreamTimeout, UpstreamTruncated, UpstreamUnreachable)
 }
 FRAMING = ("content-length", "transfer-encoding", "content-encoding")  # of the body as it came, not as it is noted
+HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
+CUT = "The capture holds only the beginning of this answer."
 EVENTS, JSON, PLAIN = "text/event-stream", "application/json", "text/plain; charset=utf-8"
 
 
@@ -75,7 +79,7 @@ class Recording:
 
     @property
     def route(self) -> str | None:
-        """Which of the gateway's formats was asked for: chat, text or generate; None where a replay knows none."""
+        """Which of the gateway's formats was asked for: chat, text, generate, socket; None where a replay knows none."""
         path = str(self.capture.summary.get("path") or "/v1/chat/completions").partition("?")[0].rstrip("/")
         return next((route for end, route in ROUTES.items() if path.endswith(end)), None)
 
@@ -85,7 +89,7 @@ class Recording:
         try:
             if self.route == TEXT:
                 return legacy_completion.as_chat(legacy_completion.check_completion_request(dict(self.request)))
-            if self.route == GENERATE:
+            if self.route in (GENERATE, SOCKET):
                 return text_generation.as_chat(text_generation.check_generate_request(dict(self.request)))
         except GatewayError:
             return None
@@ -93,7 +97,10 @@ class Recording:
 
     @cached_property
     def error(self) -> Mapping[str, Any] | None:
-        """How the request failed: type, message, status, code, upstream_status, upstream_body …; None if it did not."""
+        """How the request failed: type, message, status, code, upstream_status, upstream_body …; None if it did not.
+
+        `answer` is the body that the client got for it, `headers` what came with that.
+        """
         error = self.capture.last("error")
         return error if isinstance(error, dict) else None
 
@@ -106,7 +113,28 @@ class Recording:
         at = next((event["at"] for event in reversed(self.capture.events)), 0.0)
         if (answer := self.capture.last("answer")) is not None:
             return [(at, dump(answer))]
-        return [(at, dump(error_body_of(self.error)))] if self.error else []
+        if not self.error:
+            return []
+        told = self.error.get("answer")
+        return [(at, dump(told if isinstance(told, dict) else error_body_of(self.error)))]
+
+    @property
+    def is_left(self) -> bool:
+        """Whether the client, or the gateway, was gone before the end: then there is an error that nobody was told."""
+        if self.error is None:
+            return bool(self.capture.summary.get("error"))
+        return self.error.get("type") == ClientGone.__name__
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers that an error went to the client with, such as Retry-After."""
+        return headers_of(self.error or {})
+
+    @property
+    def missing(self) -> int:
+        """How many reads and writes were too much to be kept: those at the end."""
+        number = self.capture.summary.get("dropped_events")
+        return number if isinstance(number, int) else 0
 
     @property
     def status(self) -> int:
@@ -122,6 +150,9 @@ class Recording:
         found = list(_answers(self.capture, engine in TEXT_ENGINES))
         if not found and engine and engine not in WITHOUT_WIRE and any(self.capture.emitted()):
             found = [Said(headers={"Content-Type": EVENTS})]  # it was asked, and said nothing at all
+        if found and self.missing and self.streams and found[-1].failure is None:
+            found[-1].failure = UpstreamTruncated(CUT)
+            found[-1].failed_after = found[-1].reads[-1][0] if found[-1].reads else 0.0
         return found
 
     @property
@@ -160,7 +191,7 @@ def _answers(capture: Capture, is_text: bool) -> Iterator[Said]:
             _add(said, [as_bytes(text) for text in event["data"]], at - asked, is_text)
         elif station == "upstream_response":
             said, whole = _response(value, at - asked, is_text), True
-        elif station == "error" and isinstance(value, dict) and not whole:
+        elif station in ("error", "upstream_failure") and isinstance(value, dict):
             said = _end(said, value, at - asked)
     if said is not None:
         yield _as_whole(said)
@@ -195,7 +226,7 @@ def _end(said: Said | None, error: Mapping[str, Any], after: float) -> Said | No
     status = error.get("upstream_status")
     if said is None and isinstance(status, int):
         return _refusal(status, str(error.get("upstream_body") or ""), error.get("upstream_headers"), after)
-    if kind := FAILURES.get(str(error.get("type"))):
+    if (kind := FAILURES.get(str(error.get("type")))) and (said is None or said.failure is None):
         said = said or Said()
         said.failure, said.failed_after = kind(str(error.get("message") or "")), after
     return said
@@ -233,18 +264,28 @@ def as_event(payload: bytes) -> bytes:
 
 
 def error_of(error: Mapping[str, Any]) -> GatewayError:
-    """Return the error that a capture tells of, with its status, code and words."""
+    """Return the error that a capture tells of, with its status, type, code, words and headers."""
     status, code, param = error.get("status"), error.get("code"), error.get("param")
+    kind = _object(_object(error.get("answer")).get("error")).get("type")
     return GatewayError(
         str(error.get("message") or "The captured request failed."),
         status=status if isinstance(status, int) else 500,
+        type=kind if isinstance(kind, str) else None,
         code=code if isinstance(code, str) else None,
         param=param if isinstance(param, str) else None,
+        headers=headers_of(error),
     )
 
 
+def headers_of(error: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers that were noted with an error; what could break a response, or frame it, is no such header."""
+    given = {str(name): str(value) for name, value in _object(error.get("headers")).items()}
+    sound = {name: value for name, value in given.items() if HEADER.fullmatch(name) and value.isascii() and value.isprintable()}
+    return {name: value for name, value in sound.items() if name.lower() not in (*FRAMING, "content-type", "connection")}
+
+
 def error_body_of(error: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return an error in OpenAI's shape, as far as a capture tells it: its `type` is not noted."""
+    """Return an error in OpenAI's shape, as far as an older capture tells it: its `type` was not noted."""
     made = error_of(error or {})
     kind = "invalid_request_error" if made.status < 500 else "server_error"
     return {"error": {"message": str(made), "type": kind, "param": made.param, "code": made.code}}

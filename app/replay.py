@@ -18,13 +18,14 @@ from app.capture import load_capture
 from app.engines import replay as engine
 from app.errors import ClientGone, GatewayError, error_body
 from app.quirks.report import Report
-from app.recording import CHAT, GENERATE, TEXT, Recording, error_of
+from app.recording import CHAT, GENERATE, SOCKET, TEXT, Recording, error_of
 from app.shimmy_errors import error_body as generate_error_body
 from app.trace import Trace
 from app.trace_values import split_events
 from app.turn import Turn
 from app.utils import formatter, legacy_completion, text_generation
 from app.utils.json_text import dump
+from app.utils.masking import ELLIPSIS
 from app.utils.model_resolver import Target
 from app.utils.request_check import check_chat_request
 
@@ -33,9 +34,12 @@ if TYPE_CHECKING:
 
 CONTEXT = 2  # lines around a difference
 MOST_LINES = 20_000  # of each side that are compared line by line
+MOST_SHOWN, BEGINNING = 400, 100  # lines of a difference; lines of each side that are shown of a longer one
 MINTED_ID = re.compile(r"(?:chatcmpl-|cmpl-|call_)[A-Za-z0-9_-]+")
+MASKED = re.compile(f"(?:[A-Za-z0-9_+/=-]{{0,4}}{ELLIPSIS}[A-Za-z0-9_+/=-]{{0,4}})+")
+USAGE = re.compile(r'"usage"\s*:\s*\{')
 DONE = "[DONE]"
-LEFT = ClientGone.__name__
+GONE = f'"{ClientGone.code}"'
 
 
 class NotReplayable(ValueError):
@@ -57,12 +61,18 @@ def recorded_outcome(recording: Recording) -> Outcome:
     if any(recording.capture.emitted()):
         written = b"".join(data for _, data in recording.writes)
         return Outcome(recording.status, _events(written), repairs=_header(recording))
-    if recording.error and recording.capture.last("answer") is None:  # how it was worded is not noted
-        error = error_of(recording.error)
-        return Outcome(recording.status, body={"error": str(error), "code": error.code}, repairs=_header(recording))
+    if recording.error and recording.capture.last("answer") is None:
+        told = recording.error.get("answer")
+        body = told if isinstance(told, dict) else _worded(error_of(recording.error))
+        return Outcome(recording.status, body=body, repairs=_header(recording))
     if not recording.writes:
         raise NotReplayable("it does not hold what the client got (GATEWAY_TRACE was not `chunks`)")
     return Outcome(recording.status, body=json.loads(recording.writes[0][1]), repairs=_header(recording))
+
+
+def _worded(error: GatewayError) -> dict[str, Any]:
+    """Return what is compared where the body that the client got was not noted, as in older captures."""
+    return {"error": str(error), "code": error.code}
 
 
 def _header(recording: Recording) -> str:
@@ -78,8 +88,14 @@ def check_replayable(recording: Recording) -> None:
     """Raise NotReplayable for a capture without an upstream's answer, or of a route that has no model behind it."""
     if recording.route is None:
         raise NotReplayable(f"{recording.capture.summary.get('path')} is no route that a replay knows")
-    if recording.chat is None:
+    if recording.capture.summary.get("duration", 0) is None:
+        raise NotReplayable("the request was not over when it was exported")
+    if not recording.request:
         raise NotReplayable("it does not hold the client's request (GATEWAY_TRACE was `headers` or `off`)")
+    if recording.chat is None or not recording.target:
+        raise NotReplayable("it was refused before a model was asked")
+    if recording.missing:
+        raise NotReplayable(f"it holds only the beginning of the answer; {recording.missing} reads and writes are missing")
     if not recording.is_raw:
         raise NotReplayable(f"it does not hold what the upstream said (engine {recording.target.get('engine_name')})")
 
@@ -90,8 +106,8 @@ def replay(recording: Recording, settings: "Settings") -> Outcome:
     report = Report()
     call = UpstreamCall.from_settings(settings, Trace("CLI", "replay"), CancelToken(), "")
     answered, body = FORMATS[str(recording.route)], dict(recording.request)
-    shape = generate_error_body if recording.route == GENERATE else error_body
-    events: list[str] = []
+    shape = generate_error_body if recording.route in (GENERATE, SOCKET) else error_body
+    events, status, end = list[str](), 200, [] if recording.route == SOCKET else [DONE]
     try:
         chat = answered.as_chat(body)
         target = target_of(recording)
@@ -101,10 +117,12 @@ def replay(recording: Recording, settings: "Settings") -> Outcome:
         for data in answered.stream(turn.stream(), body, target.requested):
             events += _events(data)
     except GatewayError as error:
-        if not events and (recording.status >= 400 or not recording.streams):
-            return Outcome(error.status, body={"error": str(error), "code": error.code}, repairs=report.header())
+        if end and not events and (recording.status >= 400 or not recording.streams):
+            noted = isinstance((recording.error or {}).get("answer"), dict)
+            return Outcome(error.status, body=shape(error, str) if noted else _worded(error), repairs=report.header())
         events.append(dump(shape(error, str)).decode())
-    return Outcome(200, [*events, DONE], repairs=report.header())
+        status = status if end else error.status
+    return Outcome(status, events + end, repairs=report.header())
 
 
 def target_of(recording: Recording) -> Target:
@@ -164,8 +182,17 @@ def _generate_stream(batches: Chunks, body: dict[str, Any], requested: str) -> I
     yield from map(sse.encode, text_generation.generation_events(batches))
 
 
+def _socket_stream(batches: Chunks, body: dict[str, Any], requested: str) -> Iterator[bytes]:
+    for events in text_generation.generation_events(batches):
+        yield sse.encode([text_generation.frame_of(event) for event in events])
+
+
 def _text_whole(answer: dict[str, Any], body: dict[str, Any], requested: str) -> dict[str, Any]:
     return legacy_completion.format_text_completion(formatter.format_completion(answer, requested), body)
+
+
+def _generate_chat(body: dict[str, Any]) -> dict[str, Any]:
+    return text_generation.as_chat(text_generation.check_generate_request(body))
 
 
 FORMATS: Mapping[str, Format] = {
@@ -173,11 +200,8 @@ FORMATS: Mapping[str, Format] = {
     TEXT: Format(
         lambda body: legacy_completion.as_chat(legacy_completion.check_completion_request(body)), _text_whole, _text_stream
     ),
-    GENERATE: Format(
-        lambda body: text_generation.as_chat(text_generation.check_generate_request(body)),
-        lambda answer, _, name: text_generation.format_generation(answer, name),
-        _generate_stream,
-    ),
+    GENERATE: Format(_generate_chat, lambda answer, _, name: text_generation.format_generation(answer, name), _generate_stream),
+    SOCKET: Format(_generate_chat, lambda answer, _, name: text_generation.format_generation(answer, name), _socket_stream),
 }
 
 
@@ -196,10 +220,19 @@ def compare_outcomes(recording: Recording, settings: "Settings") -> tuple[Outcom
     """Return what the client got then, what it would get today, and the difference. Raises NotReplayable."""
     check_replayable(recording)
     then, now = recorded_outcome(recording), replay(recording, settings)
-    if (recording.error or {}).get("type") == LEFT:  # what would have come after that is not known
+    if recording.is_left:  # what would have come after that is not known
+        then.events = _heard(then.events)
+        if not then.events:
+            raise NotReplayable("its client left before the answer began")
         now.events = now.events[: len(then.events)]
-    kept = ids_of(recording)
-    return then, now, "\n".join(compare(lines_of(then, kept), lines_of(now, kept)))
+    how = settling_of(recording)
+    return then, now, "\n".join(compare(lines_of(then, how), lines_of(now, how)))
+
+
+def _heard(events: list[str]) -> list[str]:
+    """Leave out what was said into the void: that the client is gone."""
+    end = len(events) - events[-1:].count(DONE)
+    return events[: end - 1] if end and GONE in events[end - 1] else events[:end]
 
 
 def difference_of_file(path: Path, environ: Mapping[str, str]) -> str:
@@ -213,40 +246,69 @@ def difference_of_file(path: Path, environ: Mapping[str, str]) -> str:
     return difference(Recording(load_capture(path), path.name), settings)
 
 
-def ids_of(recording: Recording) -> frozenset[str]:
-    """Return the ids that the upstream itself gave: they must stay what they were."""
-    said = (data.decode("utf-8", "replace") for answer in recording.playable for _, data in answer.reads)
-    return frozenset(found for text in said for found in MINTED_ID.findall(text))
+@dataclass(frozen=True)
+class Settling:
+    """What is no difference. `kept`: ids that the upstream itself gave, which must stay what they were.
+
+    `masked`: a key was hidden, in texts that come whole otherwise than in pieces. `guessed`: tokens were estimated then,
+    from the texts with their keys.
+    """
+
+    kept: frozenset[str] = frozenset()
+    masked: bool = False
+    guessed: bool = False
 
 
-def lines_of(outcome: Outcome, kept: frozenset[str] = frozenset()) -> list[str]:
+def settling_of(recording: Recording) -> Settling:
+    """Return what is no difference between a capture and its replay."""
+    said = [data.decode("utf-8", "replace") for answer in recording.playable for _, data in answer.reads]
+    masked = any(ELLIPSIS in text for text in (json.dumps(recording.request, ensure_ascii=False), *said))
+    guessed = masked and not any(map(USAGE.search, said))
+    return Settling(frozenset(found for text in said for found in MINTED_ID.findall(text)), masked, guessed)
+
+
+def lines_of(outcome: Outcome, how: Settling = Settling()) -> list[str]:  # noqa: B008 - frozen
     """Return an outcome as lines to compare: one for each event, with minted ids numbered and times left out."""
     ids: dict[str, str] = {}
     head = [f"status {outcome.status}"]
     if outcome.body is not None:
-        text = json.dumps(_settled(outcome.body, kept, ids), ensure_ascii=False, indent=1)
+        text = json.dumps(_settled(outcome.body, how, ids), ensure_ascii=False, indent=1)
         return head + text.split("\n")
-    return head + [_line(event, kept, ids) for event in outcome.events]
+    lines = (_line(event, how, ids) for event in outcome.events)
+    return head + [line for line in lines if line is not None]
 
 
-def _line(event: str, kept: frozenset[str], ids: dict[str, str]) -> str:
+def _line(event: str, how: Settling, ids: dict[str, str]) -> str | None:
     try:
         value = json.loads(event)
     except ValueError:
         return event
-    return json.dumps(_settled(value, kept, ids), ensure_ascii=False)
+    if how.masked and _says_nothing(value):  # the rest of a key that is hidden
+        return None
+    return json.dumps(_settled(value, how, ids), ensure_ascii=False)
 
 
-def _settled(value: Any, kept: frozenset[str], ids: dict[str, str], name: str = "") -> Any:
+def _says_nothing(chunk: Any) -> bool:
+    choices = chunk.get("choices") if isinstance(chunk, dict) else None
+    return bool(choices) and isinstance(choices, list) and not chunk.get("usage") and all(map(_is_blank, choices))
+
+
+def _is_blank(choice: Any) -> bool:
+    said = choice.get("delta", {"content": choice.get("text")}) if isinstance(choice, dict) else None
+    return isinstance(said, dict) and not choice.get("finish_reason") and not any(said.values())
+
+
+def _settled(value: Any, how: Settling, ids: dict[str, str], name: str = "") -> Any:
     if isinstance(value, dict):
-        return {key: _settled(inner, kept, ids, key) for key, inner in value.items()}
+        counted = how.guessed and name == "usage"
+        return "(estimate)" if counted else {key: _settled(inner, how, ids, key) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_settled(inner, kept, ids) for inner in value]
+        return [_settled(inner, how, ids) for inner in value]
     if name == "created" and isinstance(value, int):
         return "(time)"
-    if name == "id" and isinstance(value, str) and value not in kept and MINTED_ID.fullmatch(value):
+    if name == "id" and isinstance(value, str) and value not in how.kept and MINTED_ID.fullmatch(value):
         return ids.setdefault(value, f"(id {len(ids) + 1})")
-    return value
+    return MASKED.sub(ELLIPSIS, value) if how.masked and isinstance(value, str) else value
 
 
 def compare(then: list[str], now: list[str]) -> list[str]:
@@ -256,6 +318,13 @@ def compare(then: list[str], now: list[str]) -> list[str]:
     pairs = enumerate(zip(then, now, strict=False))
     same = next((at for at, (one, other) in pairs if one != other), min(len(then), len(now)))
     first = max(0, same - CONTEXT)
-    before, after = (lines[first : first + MOST_LINES] for lines in (then, now))
     head = [f"(the first {first} lines are the same)"] if first else []
-    return head + list(difflib.unified_diff(before, after, "captured", "now", n=CONTEXT, lineterm=""))
+    found = _diff(then[first : first + MOST_LINES], now[first : first + MOST_LINES])
+    if len(found) <= MOST_SHOWN:
+        return head + found
+    beginning = _diff(then[first : first + BEGINNING], now[first : first + BEGINNING])
+    return [*head, *beginning, f"(this is its beginning, the whole difference has {len(found)} lines)"]
+
+
+def _diff(then: list[str], now: list[str]) -> list[str]:
+    return list(difflib.unified_diff(then, now, "captured", "now", n=CONTEXT, lineterm=""))

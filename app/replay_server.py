@@ -61,6 +61,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", content_type(recording))
         self.send_header("Cache-Control", "no-cache, no-transform")
         self.send_header("Transfer-Encoding", "chunked")
+        for name, value in recording.headers.items():
+            self.send_header(name, value)
         self.end_headers()
         try:
             for data in paced(recording, self.server.speed, self.server.stopping.wait):

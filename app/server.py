@@ -21,6 +21,7 @@ from app.banner import banner, host_port
 from app.config import Settings
 from app.errors import InvalidRequest, answer_error, error_body
 from app.lifecycle import lifecycle
+from app.loader import tell_local_models
 from app.log_filter import install_logging
 from app.measures import wait_over
 from app.shared_cells import Board
@@ -108,6 +109,8 @@ def post_worker_init(worker: Any) -> None:
     app.register_error_handler(ParseException, answer_broken_body)
     install_logging(app.extensions["secret_book"].masker_for_all, loggers=("gunicorn.error",))
     app.extensions["loader"].begin()
+    if worker.age == 1:
+        tell_local_models(settings)
     if (telemetry := app.extensions.get("telemetry")) is not None:
         telemetry.start()
 

@@ -12,6 +12,8 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as TooLate
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 
 QUEUE_SIZE = 5_000  # jobs that wait for the database
 BATCH = 200  # jobs of one transaction
-OPEN_WAIT = 1.0  # seconds a first read waits for the database to be opened
+OPEN_WAIT = 1.0  # seconds that an answer waits for the database to be opened
+READ_LIMIT = 2.0  # seconds that a read waits for a server; it ends a statement itself after less
 EXIT_WAIT = 2.0  # seconds the end of a process waits for its last writes
 PAUSES = (1.0, 60.0)  # seconds until a failed database is tried again: first, at most
 
@@ -60,6 +63,7 @@ class Store:
         self._later: list[tuple[float, int, Job]] = []
         self._order = count()
         self._opened = threading.Event()
+        self._begun = 0.0
         self._thread: threading.Thread | None = None
         self._database = None
         self._pause, self._next_try = PAUSES[0], 0.0
@@ -74,6 +78,7 @@ class Store:
         with self._lock:
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+                self._begun = time.monotonic()
                 try:
                     thread.start()
                 except RuntimeError:  # no more threads, or the interpreter is ending
@@ -98,15 +103,50 @@ class Store:
             return False
         return True
 
-    def read(self, query: "Callable[[Connection], Found]", otherwise: Found) -> Found:
-        """Return what `query` finds with a connection; `otherwise` when the database cannot be used."""
+    def read(self, query: "Callable[[Connection], Found]", otherwise: Found, open_wait: float = OPEN_WAIT) -> Found:
+        """Return what `query` finds with a connection; `otherwise` when the database cannot be used.
+
+        `open_wait`: seconds that this process may take to open it, before the caller does without.
+        """
         self.begin()
-        database = self._database if self._thread is not None and self._opened.wait(OPEN_WAIT) else None
+        if self._thread is not None:
+            self._opened.wait(max(0.0, self._begun + open_wait - time.monotonic()))
+        database = self._database
         if database is None:
             self._count_failures(1)
             if time.monotonic() >= self._next_try and self._jobs.empty():
                 self.submit(lambda connection: None)  # only the writer opens
             return otherwise
+        if database.path is not None:  # a file answers or fails in time by itself
+            return self._ask(database, query, otherwise)
+        return self._ask_in_time(database, query, otherwise)
+
+    def _ask_in_time(self, database: "Database", query: "Callable[[Connection], Found]", otherwise: Found) -> Found:
+        """Ask in a thread of its own: a server that stands still is noticed by no timeout of a connection."""
+        answer: Future[Found] = Future()
+
+        def ask() -> None:
+            try:
+                answer.set_result(self._ask(database, query, otherwise))
+            except BaseException as error:  # the caller's
+                answer.set_exception(error)
+            if database is not self._database:  # somebody gave it up meanwhile
+                database.close()
+
+        try:
+            threading.Thread(target=ask, name="store-reader", daemon=True).start()
+        except RuntimeError:  # no more threads, or the interpreter is ending
+            self._count_failures(1)
+            return otherwise
+        try:
+            return answer.result(READ_LIMIT)
+        except TooLate:
+            self._count_failures(1)
+            if self._put_off(database):
+                self._say(f"no answer within {READ_LIMIT:g} seconds")
+            return otherwise
+
+    def _ask(self, database: "Database", query: "Callable[[Connection], Found]", otherwise: Found) -> Found:
         from app.database import FAILURES
 
         for attempt in (1, 2):  # a kept connection may have died with its server
@@ -233,15 +273,23 @@ class Store:
         from app.database import describe
 
         self._count_failures(lost)
+        if database is not self._database:  # somebody gave it up meanwhile, and said so
+            return
         if database is None or not database.readable():
-            with self._lock:
-                self._next_try = time.monotonic() + self._pause
-                self._pause = min(self._pause * 2, PAUSES[1])
-                if self._database is database:
-                    self._database = None
+            self._put_off(database)
             if database is not None:
                 database.close()
         self._say(describe(error))
+
+    def _put_off(self, database: "Database | None") -> bool:
+        """Give up a database that does not serve, and have it tried later; False if somebody did before."""
+        with self._lock:
+            if self._database is not database:
+                return False
+            self._database = None
+            self._next_try = time.monotonic() + self._pause
+            self._pause = min(self._pause * 2, PAUSES[1])
+        return True
 
     def _say(self, problem: str) -> None:
         if self.problem is None:

@@ -7,7 +7,6 @@ their own: a request only puts its trace in a queue, and a collector that is slo
 """
 
 import atexit
-import importlib.util
 import os
 import queue
 import threading
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask
 
 from app.errors import log
+from app.extras import OTEL
 from app.span_attributes import attributes_of, error_of, name_of
 from app.version import VERSION
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 ON_SPANS = ("true", "1", "span_only", "span_and_event")
-PACKAGES = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 PROTOCOL = "http/protobuf"
 SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
 NAME = "opencode-gateway"
@@ -47,8 +46,8 @@ def open_telemetry(environ: Mapping[str, str]) -> "Telemetry | None":
     """Return the sink that sends spans, None where nobody wants any, or where they cannot be sent: the log says why."""
     if not wanted(environ):
         return None
-    if not all(_is_installed(name) for name in PACKAGES):
-        log.warning("OTEL_EXPORTER_OTLP_ENDPOINT is set, but its packages are not there: pip install -r requirements-otel.txt")
+    if not OTEL.installed:
+        log.warning("no spans are sent: %s", OTEL.missing)
         return None
     named = environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
     if named not in (None, PROTOCOL):
@@ -62,13 +61,6 @@ def init_app(app: Flask) -> None:
     if sink is not None:
         app.extensions["telemetry"] = sink
         app.extensions["trace_sinks"] = (*app.extensions["trace_sinks"], sink)
-
-
-def _is_installed(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
 
 
 class Telemetry:

@@ -14,13 +14,16 @@ from typing import Any, Protocol
 from app.measures import Measures
 from app.secret_book import SecretBook
 from app.trace_events import exact_chunks, in_order, read
+from app.trace_room import Room
 from app.trace_values import describe_exception, parse, project, split_events
 from app.utils.assemble import assemble
 from app.utils.cost import cost_of
 from app.utils.masking import Masker
 from app.utils.stream_masking import StreamMasker
 
-KEPT_BYTES = 2_000_000  # of chunks, per request; what comes later is only counted
+KEPT_BYTES = 16_000_000  # of chunks, per request; what comes later is only counted
+PIECE = 2_000_000  # of them: the first is every request's own, further ones are taken from the room of all
+ROOM = Room(128_000_000)  # bytes that the long streams of this process may hold together, until they are stored
 KEPT_NOTES = 64
 TAIL = 8  # last batches of a stream, kept even when the rest is not: they hold usage and finish_reason
 LONGEST_TAIL_BATCH = 262_144
@@ -53,6 +56,8 @@ class Sink(Protocol):
 class Trace:
     """One request from its arrival to its last byte. Belongs to the thread that serves the request."""
 
+    _taken = 0  # of ROOM
+
     def __init__(
         self,
         method: str,
@@ -74,7 +79,7 @@ class Trace:
         self._notes: list[tuple[float, str, object]] = []
         self._chunks: list[tuple[float, str, object]] = []
         self._tail: deque[tuple[str, Any]] = deque(maxlen=TAIL)
-        self._kept, self._most = 0, kept_bytes
+        self._kept, self._most, self._limit = 0, min(PIECE, kept_bytes), kept_bytes
         self._read_summary: dict[str, Any] | None = None  # of a trace that is finished
         self._mask: Masker | None = None
         self._duration: float | None = None
@@ -160,6 +165,11 @@ class Trace:
     def short_id(self) -> str:
         """The first eight characters of the id, for lines that only need to be told apart."""
         return self.id[4:12]
+
+    @property
+    def noted_count(self) -> int:
+        """How many notes there are."""
+        return len(self._notes)
 
     @property
     def weight(self) -> int:
@@ -263,11 +273,24 @@ class Trace:
 
     def _keep(self, way: str, data: object, size: int) -> None:
         self._tail.append((way, data))
-        if self._kept < self._most:
+        if self._kept < self._most or self._grow():
             self._kept += size
             self._chunks.append((time.perf_counter() - self._zero, way, data))
         else:
             self.dropped_events += 1
+
+    def _grow(self) -> bool:
+        """Get room for more chunks. Once there was none nothing is kept any more: a capture has no holes."""
+        if self._most < self._limit and ROOM.take(PIECE):
+            self._taken += PIECE
+            self._most = min(self._most + PIECE, self._limit)
+            return True
+        self._limit = self._most
+        return False
+
+    def __del__(self) -> None:
+        if self._taken:
+            ROOM.give(self._taken)
 
     def _show(self, way: str, payloads: list[bytes]) -> None:
         mask = self._masks.setdefault(way, StreamMasker(self.masker()))

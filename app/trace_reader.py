@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 
 MOST = 1_000  # rows of one page
+OPEN_WAIT = 10.0  # seconds that this process may take to open the database: somebody looks, no answer waits
 STALE = 30.0  # seconds: a running request is stored every few of them; one that is not has died with its server
 MOST_NAMES = 200  # models, clients and statuses to filter by
 
@@ -175,7 +176,7 @@ class TraceReader:
 
 def read_or_raise(store: "Store", query: "Callable[[Connection], Found]") -> Found:
     """Return what a query finds. Raises StoreUnavailable."""
-    found = store.read(lambda connection: (query(connection),), None)
+    found = store.read(lambda connection: (query(connection),), None, OPEN_WAIT)
     if found is None:
         problem = store.problem or "it does not answer"
         raise StoreUnavailable(f"The stored requests cannot be read, the database has a problem: {problem}")

@@ -3,18 +3,17 @@
 Every text in it is masked, short enough for its column, and one that any database takes.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from app.trace_events import exact_chunks
 from app.trace_packing import CHUNKS, NOTES, Packer, pack_chunks
-from app.trace_record import Record
+from app.trace_record import LONGEST_ASKED, Record, last_words
 from app.utils.masked_json import dump
 from app.utils.masking import Masker
 
 LENGTHS = {"id": 64, "server": 64, "session": 200, "client": 200, "user_agent": 300, "method": 16, "path": 500,
            "model": 200, "target": 300, "engine": 64, "error": 1000, "finish_reason": 64, "repairs": 4000, "depth": 16,
-           "asked": 400, "timings": 400}  # fmt: skip
+           "asked": LONGEST_ASKED, "timings": 400}  # fmt: skip
 COUNTS = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens", "raw_chunks", "emitted_chunks",
           "dropped_events", "status", "stream", "size")  # fmt: skip
 NUMBERS = ("started", "updated", "cost", "ttft", "duration")
@@ -29,37 +28,20 @@ Part = tuple[str, str, bytes]  # trace_id, part, data
 
 
 def rows_of(record: Record, server: str, packer: Packer, masker: Masker) -> tuple[Row, list[Part]]:
-    """Return the row of a request, COLUMNS in their order, and its parts; while it runs there are none."""
+    """Return the row of a request, COLUMNS in their order, and its parts; of one that runs, those that its record holds."""
     facts = record.summary | {"server": server, "stream": 1 if record.summary.get("stream") else 0}
     packages = []
     if record.over:
         facts["timings"] = dump(record.timings).decode()
-        packages.append((NOTES, packer.pack_notes(record.notes, masker)))
         asked = next((last_words(value) for _, station, value in record.notes if station == "client_request"), None)
         facts["asked"] = packer.shown(asked, masker) if asked else None
+    if record.over or record.notes:
+        packages.append((NOTES, packer.pack_notes(record.notes, masker)))
     if record.raw or record.emitted:
         packages.append((CHUNKS, pack_chunks(*exact_chunks(masker, record.raw, record.emitted))))
     facts["size"] = sum(len(data) for _, data in packages)
     row = {name: None if (value := facts.get(name)) is None else fit(value, longest) for name, fit, longest in _FITTING}
     return row, [(str(row["id"]), name, data) for name, data in packages]
-
-
-def last_words(body: object) -> str | None:
-    """Return the beginning of what the user said last, a bit more than is kept: a key must not be cut before it is seen."""
-    if not isinstance(body, Mapping):
-        return None
-    messages = body.get("messages")
-    for message in reversed(messages if isinstance(messages, list) else []):
-        if isinstance(message, Mapping) and message.get("role") == "user" and (text := _words(message.get("content"))):
-            return text
-    return _words(body.get("prompt")) or None
-
-
-def _words(content: object) -> str:
-    if isinstance(content, list):  # the last part: coding agents put what they know of the machine before the question
-        parts = [part.get("text") for part in content if isinstance(part, Mapping) and isinstance(part.get("text"), str)]
-        content = next((text for text in reversed(parts) if text), None)
-    return " ".join(content[: 2 * LENGTHS["asked"]].split()) if isinstance(content, str) else ""
 
 
 def _fit_text(value: object, longest: int) -> str:

@@ -6,17 +6,19 @@ that. The queue is bounded in number and in bytes; what does not fit, and what t
 """
 
 import atexit
+import contextlib
 import os
 import threading
 import time
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.errors import log
 from app.lifecycle import instance
 from app.trace_process import WriterProcess
-from app.trace_record import OFF, Record, encode, record_of
+from app.trace_record import NOTES, OFF, PIECES, Record, encode, record_of
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -26,9 +28,20 @@ if TYPE_CHECKING:
 
 MOST_WAITING, MOST_BYTES = 5_000, 64_000_000  # traces, and what they hold
 LINGER = 0.05  # seconds more that are waited for others: one write for many is cheaper
+LISTEN, LISTEN_EVERY = 10.0, 1.0  # seconds after a write in which the process may say that it failed; between two looks
 SHOWN_AFTER, SHOWN_EVERY = 0.4, 5.0  # seconds until a running request is stored, and until that is brought up to date
+WATCHED_EVERY = 1.0  # the same while somebody looks, for each WATCHED_BYTES that are to be stored
+WATCHED_BYTES, WATCHED_MOST = 500_000, 4_000_000  # with more than these a running request is stored without its parts
 FLUSH_WAIT, EXIT_WAIT = 10.0, 2.0  # seconds
+TOO_SLOW = "writing them takes too long"
 LOOKS = ("GET", "HEAD", "OPTIONS")  # not stored, unless they fail
+
+
+class Shown(NamedTuple):
+    """When a running request was stored last (time.monotonic), and which of its notes are stored."""
+
+    at: float
+    notes: object
 
 
 class TraceStore:
@@ -38,6 +51,8 @@ class TraceStore:
 
     def __init__(self, depth: str, order: dict[str, Any]) -> None:
         self.depth, self._order = depth, order
+        self.on_loss: Callable[[], None] = lambda: None  # called when `dropped` has grown
+        self.is_watched: Callable[[], bool] = lambda: False  # running requests are stored with their parts
         self._reset()
 
     def _reset(self) -> None:
@@ -48,11 +63,14 @@ class TraceStore:
         self._queue: deque[tuple[Trace, int]] = deque()
         self._bytes = 0
         self._running: dict[str, weakref.ref[Trace]] = {}
-        self._shown: dict[str, float] = {}
+        self._shown: dict[str, Shown] = {}
         self._wake, self._hurry = threading.Event(), threading.Event()
         self._flushes: list[threading.Event] = []
         self._thread: threading.Thread | None = None
-        self._ended = self._told = False
+        self._ended = False
+        self._known_losses, self._listening = 0, 0.0  # until when
+        self._why_lost: str | None = None  # as long as requests are lost: what the log was told
+        self._lost_before = 0  # when that was over last
         self._process = WriterProcess(self._order)
 
     @property
@@ -148,13 +166,15 @@ class TraceStore:
 
     def _run(self) -> None:
         while not self._ended:
-            self._wake.wait(SHOWN_AFTER if self._running else None)
+            self._wake.wait(SHOWN_AFTER if self._running else self._patience())
             self._hurry.wait(LINGER)
             with self._lock:
                 self._wake.clear()
                 self._hurry.clear()
                 flushes, self._flushes = self._flushes, []
             try:
+                while self._process.hear():
+                    pass
                 while self._queue:
                     self._send_oldest()
                 for record in self._news():
@@ -165,12 +185,17 @@ class TraceStore:
             except Exception as error:  # the rim of this thread: a bug with one trace must not end all later ones
                 self._lost += 1
                 log.error("bug in storing requests", exc_info=error)
+            self._tell()
             for done in flushes:
                 done.set()
-            self._tell()
+
+    def _patience(self) -> float | None:
+        """Return how long to wait for requests before the process is listened to."""
+        return LISTEN_EVERY if time.monotonic() < self._listening else None
 
     def _send_oldest(self) -> None:
         """Send the trace that waited longest."""
+        self._listening = time.monotonic() + LISTEN
         trace, weight = self._queue.popleft()
         with self._lock:
             self._bytes -= weight
@@ -180,21 +205,44 @@ class TraceStore:
     def _news(self) -> list[Record]:
         """Return records of requests that have been running for a while."""
         now, records = time.monotonic(), []
+        watched = bool(self._running) and self.is_watched()
         for identifier, weak in list(self._running.items()):
             trace = weak()
             if trace is None:
                 self._running.pop(identifier, None)
-            elif trace.clock()()[0] >= SHOWN_AFTER and now >= self._shown.get(identifier, 0.0):
-                self._shown[identifier] = now + SHOWN_EVERY
-                records.append(record_of(trace, self.depth, over=False))
+                continue
+            shown = self._shown.get(identifier) or Shown(float("-inf"), None)
+            pause = min(SHOWN_EVERY, WATCHED_EVERY * (1 + trace.weight // WATCHED_BYTES)) if watched else SHOWN_EVERY
+            if trace.clock()()[0] < SHOWN_AFTER or now < shown.at + pause:
+                continue
+            with contextlib.suppress(RuntimeError):  # the request is just adding to what is read here: next time
+                record, notes = _so_far(trace, self.depth, shown.notes, watched)
+                records.append(record)
+                self._shown[identifier] = Shown(now, notes)
         for identifier in [known for known in self._shown if known not in self._running]:
             del self._shown[identifier]
         return records
 
     def _tell(self) -> None:
-        if self.dropped and not self._told:
-            self._told = True
-            log.warning("requests are not stored: %s", self.problem or "writing them takes too long")
+        dropped, problem = self.dropped, self.problem
+        if dropped != self._known_losses:
+            self._known_losses = dropped
+            self.on_loss()
+        if self._why_lost is None and dropped > self._lost_before:
+            self._why_lost = problem or TOO_SLOW
+            log.warning("requests are not stored: %s", self._why_lost)
+        elif self._why_lost not in (None, TOO_SLOW) and problem is None:
+            log.warning("requests are stored again; %d were not", dropped - self._lost_before)
+            self._why_lost, self._lost_before = None, dropped
+
+
+def _so_far(trace: "Trace", depth: str, stored: object, watched: bool) -> tuple[Record, object]:
+    """Return what there is of a running request; where somebody looks, with its chunks, and notes if others are stored."""
+    if not watched or trace.weight > WATCHED_MOST:
+        return record_of(trace, depth, over=False, parts=()), stored
+    report = trace.facts.get("repairs")
+    notes = (trace.noted_count, report.header() if hasattr(report, "header") else None)
+    return record_of(trace, depth, over=False, parts=(PIECES,) if notes == stored else (NOTES, PIECES)), notes
 
 
 def init_app(app: "Flask") -> None:

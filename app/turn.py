@@ -27,11 +27,8 @@ if TYPE_CHECKING:
     from app.engines import Engine
     from app.utils.model_resolver import Target
 
+UNUSABLE = "unusable"  # the reason to ask again for an answer that is empty, malformed or cut
 ATTEMPTS = 8  # the first, and one for each reason to try again; an upstream may name refused parameters one by one
-
-# What upstreams taught by refusing, by address and model, for the life of the process.
-_dialects: dict[str, str] = {}
-_learned: dict[str, set[str]] = {}  # names of parameters
 
 
 class SignatureStore(Protocol):
@@ -128,13 +125,14 @@ class Turn:
 
     def _prepare(self) -> dict[str, Any]:
         self.report.restart()
+        self.call.last_attempt = UNUSABLE in self._tried
         for reason, error in self._tried.items():
             asked_again(self.report.note, error, reason)
         whole, defaulted = with_defaults(self.body, self.target, self.settings)
         if whole.get("stream") and self.target.options.get("includeUsage") is not False:
             # Always asked for: the log and the traces want to know; the client is told only if it asked itself.
             whole["stream_options"] = {**(whole.get("stream_options") or {}), "include_usage": True}
-        learned = _learned.get(self._upstream(), ())
+        learned = self.call.lessons.parameters.get(self._upstream(), ())
         prepared = quirks.prepare(
             whole,
             self.target,
@@ -150,14 +148,15 @@ class Turn:
             prepared = quirks.with_dummy_signatures(prepared, facts)
         if retries.TOOLS_ALLOWED in self._tried:
             prepared = retries.with_tools_allowed(prepared, self.report)
-        self.call.trace.note("upstream_request", prepared)
+        if not getattr(self._engine, "NOTES_REQUEST", False):
+            self.call.trace.note("upstream_request", prepared)
         self._lap(PREPARE)
         return prepared
 
     def _how(self) -> dict[str, Any]:
         return {
             "modes": self._modes,
-            "last_attempt": "unusable" in self._tried,
+            "last_attempt": self.call.last_attempt,
             "on_signature": self.signatures.put if self.signatures is not None else None,
         }
 
@@ -166,12 +165,14 @@ class Turn:
         reason = self._reason(error)
         if self.call.cancel.cancelled or reason is None or reason in self._tried or len(self._tried) >= ATTEMPTS - 1:
             raise as_client_error(error) from error
+        if isinstance(error, UpstreamTruncated):  # else it would be forgotten: what comes next may be sound
+            self.call.trace.note("upstream_failure", {"type": UpstreamTruncated.__name__, "message": str(error)})
         self._tried[reason] = error
         self.call.trace.measures.retries.append(reason.partition(" ")[0])
 
     def _reason(self, error: UpstreamError) -> str | None:
         if isinstance(error, TurnUnusable | UpstreamTruncated):
-            return "unusable"
+            return UNUSABLE
         if retries.is_refused_call(error):
             body, _ = with_defaults(self.body, self.target, self.settings)
             return retries.reason_to_allow(error, body, self.target.options, self._modes)
@@ -180,19 +181,19 @@ class Turn:
         text = (error.upstream_body or b"").decode("utf-8", "replace")
         if dialect := dialect_of_refusal(text):
             if family_of(self.target.model, self.target.options, self.target.base_url) != dialect:
-                _dialects[self._upstream()] = dialect
+                self.call.lessons.dialects[self._upstream()] = dialect
                 self._take_dialect()
                 return f"dialect {dialect}"
             self._dummies = True
             return "signature"
-        known = _learned.setdefault(self._upstream(), set())
+        known = self.call.lessons.parameters.setdefault(self._upstream(), set())
         new = {quirks.learned_name(field, at) for field, at in quirks.learn(text)} - known
         known |= new
         return f"refused {', '.join(sorted(new))}" if new else None
 
     def _take_dialect(self) -> None:
         """Treat the upstream as what it turned out to be, whatever its models are called."""
-        if dialect := _dialects.get(self._upstream()):
+        if dialect := self.call.lessons.dialects.get(self._upstream()):
             self.target = replace(self.target, options={"dialect": dialect, **self.target.options})
 
     def _upstream(self) -> str:

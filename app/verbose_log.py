@@ -143,6 +143,7 @@ class VerboseLog:
     def _error(self, trace: "Trace", error: Any) -> list[Line]:
         fields = dict(error) if isinstance(error, dict) else {"message": error}
         stack = str(fields.pop("traceback", "")).rstrip()
+        fields.pop("answer", None)  # the same in the client's shape
         title = self._text("error", message=one_line(fields.get("message", ""))) + self._tag(trace)
         lines: list[Line] = [("bad", title), ("", self._json(fields))]
         return lines + [("", "  | " + one_line(line, longest=2_000)) for line in stack.split("\n") if line]

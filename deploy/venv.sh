@@ -1,5 +1,8 @@
-# Sourced by run.sh and test.sh: make a virtual environment that holds exactly what a lock file says.
+# Sourced by run.sh, test.sh and lock.sh: make a virtual environment that holds exactly what a lock file says.
 # Bash 3.2 is enough (macOS). Nothing is looked up on the network when the environment is already right.
+
+# ./run.sh --NAME installs requirements-NAME.lock besides requirements.lock.
+extras=(local otel postgres gevent)
 
 say() { printf '%s\n' "$*" >&2; }
 

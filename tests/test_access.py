@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.access import Forbidden, check_local, check_origin, is_local
+from app.access import Forbidden, check_local, check_origin, check_unasked, is_local
 
 
 @pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1", "", None])
@@ -67,3 +67,38 @@ def test_pages_that_may(origin, host, has_keys):
 def test_pages_that_may_not(origin, host, has_keys):
     with pytest.raises(Forbidden):
         check_origin({"Host": host, "Origin": origin}, has_keys)
+
+
+HERE, EVIL, PLAIN, JSON = "127.0.0.1:8000", "https://evil.example.com", "text/plain;charset=UTF-8", "application/json"
+
+
+@pytest.mark.parametrize("headers", [
+    {"Content-Type": PLAIN},  # no browser
+    {"Origin": "http://localhost:3000", "Content-Type": PLAIN},
+    {"Origin": "http://127.0.0.1:8000", "Content-Type": PLAIN},
+    {"Origin": EVIL, "Content-Type": JSON},  # the browser asked first, and somebody else said yes
+    {"Origin": EVIL, "Content-Type": PLAIN, "Authorization": "Bearer x"},
+    {"Origin": "null", "Content-Type": JSON},
+    {"Origin": "chrome-extension://abc", "Content-Type": PLAIN},
+    {"Origin": "vscode-webview://abc"},
+    {"Origin": "app://obsidian.md", "Content-Type": JSON},
+    {"Origin": "file://", "Content-Type": JSON},
+])
+def test_what_is_no_strange_page_may_ask_models(headers):
+    check_unasked({"Host": HERE} | headers)
+
+
+@pytest.mark.parametrize("headers", [
+    {"Origin": EVIL},
+    {"Origin": EVIL, "Content-Type": PLAIN},
+    {"Origin": EVIL, "Content-Type": "TEXT/PLAIN"},
+    {"Origin": EVIL, "Content-Type": "application/x-www-form-urlencoded"},
+    {"Origin": EVIL, "Content-Type": "multipart/form-data; boundary=x"},
+    {"Origin": "null", "Content-Type": PLAIN},
+    {"Origin": "NULL"},
+    {"Origin": "http://10.0.0.9", "Content-Type": PLAIN},
+    {"Origin": "http://evil.example.com:8000", "Host": "evil.example.com:8000", "Content-Type": JSON},
+])
+def test_a_strange_page_may_not_send_what_it_cannot_read(headers):
+    with pytest.raises(Forbidden):
+        check_unasked({"Host": HERE} | headers)

@@ -80,3 +80,19 @@ def test_a_map_that_leads_back_to_the_gateway_ends_in_words(serve, engine):
         reply = second.chat(stream=stream)
         assert (reply.status, reply.error["code"]) == (508, "loop_detected")
         assert "alias" in reply.error["message"]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions", "/api/generate"])
+def test_a_page_of_another_origin_can_make_nobody_ask_a_model(client_for, upstream, path):
+    upstream.reply_json(completion())
+    page = {"Origin": "https://evil.example.com", "Content-Type": "text/plain"}
+    said = {"messages": [{"role": "user", "content": "x"}]} if "chat" in path else {"prompt": "x"}
+    body = {"model": "some-model", **said}
+    gateway = client_for("relay")
+    refused = gateway.request("POST", path, body, page)
+    assert (refused.status, upstream.requests) == (403, [])
+    assert "evil.example.com" in refused.json["error"]["message"]
+    assert gateway.request("POST", path, body, page | {"Origin": "http://localhost:3000"}).status == 200
+    with_keys = client_for("relay", GATEWAY_API_KEYS=KEYS)
+    assert with_keys.request("POST", path, body, page).status == 401
+    assert with_keys.request("POST", path, body, page | {"Authorization": f"Bearer {FIRST}"}).status == 200

@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from app.banner import banner, curl_line, host_port
+from app.banner import banner, curl_line, host_port, local_line
 from app.config import Settings
 
 KEY = "canary-key-0123456789-abcdef"
@@ -86,3 +86,15 @@ def test_the_command_is_one_shell_command_with_a_json_body():
 )
 def test_host_port(host, joined):
     assert host_port(host, 80) == joined
+
+
+def test_the_models_on_this_machine():
+    assert local_line([], 0, True) == local_line([], 0, False) == ""
+    assert local_line(["a", "b"], 0, True) == "  on this machine: a, b"
+    assert local_line(["a"], 2, False).endswith(
+        "a (2 cannot be used: `python -m app list` says why); `./run.sh --local` installs what runs them"
+    )
+    assert local_line([], 1, False) == (
+        "  on this machine: none that can be used (1 cannot be used: `python -m app list` says why)"
+    )
+    assert "and 4 more" in local_line([f"m{number}" for number in range(20)], 0, True)

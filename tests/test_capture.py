@@ -79,12 +79,15 @@ def test_events_are_put_in_order_and_empty_lines_are_left_out():
 @pytest.mark.parametrize(
     ("given_lines", "words"),
     (
-        ([], "line 1: no JSON"),
+        ([], "the file is empty"),
         (["{}"], "line 1: this is no capture"),
         (["[1]"], "line 1: no JSON object"),
         (['{"capture": 1}'], "line 1: this is no capture"),
         (['{"capture": 2, "summary": {}}'], "version 2 is not known"),
         (lines("{broken"), "line 2: no JSON"),
+        (lines('{"at": 0, "sta'), "cut off"),
+        (lines('{"at": NaN, "station": "answer"}'), "line 2: an event needs"),
+        (lines('{"at": 1e300, "station": "answer"}'), "line 2: an event needs"),
         (lines({"at": 0, "station": "answer"}, "null"), "line 3: no JSON object"),
         (lines({"station": "answer"}), "line 2: an event needs"),
         (lines({"at": True, "station": "answer"}), "line 2: an event needs"),
@@ -100,13 +103,18 @@ def test_a_broken_line_is_named(given_lines, words):
         read_capture(given_lines)
 
 
+def test_numbers_of_a_summary_are_numbers():
+    given = {"capture": 1, "summary": {"started": "x", "duration": [1], "status": None, "ttft": 0.5, "cost": True, "id": "y"}}
+    assert read_capture([json.dumps(given)]).summary == {"status": None, "ttft": 0.5, "id": "y"}
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     (
         (gzip.compress(b"x" * 1000, mtime=0)[:-9], "damaged"),
         (b"\x1f\x8bxxxxxxxxxxxxxxxxxx", "damaged"),
         (b"\xff\xfe\x00", "no UTF-8"),
-        (b"", "line 1"),
+        (b"", "empty"),
     ),
 )
 def test_a_broken_file_is_refused(tmp_path, data, words):

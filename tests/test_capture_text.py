@@ -1,5 +1,7 @@
 """A capture as lines: parts that are odd, missing or hostile are laid out as well. (The commands' tests see the rest.)"""
 
+import json
+
 import pytest
 
 from app.capture import Capture
@@ -41,6 +43,12 @@ def test_any_report_can_be_shown(report):
     made = capture(asks("Hi"), note(0.1, "repairs", report))
     shown = text(conversation(made))
     assert ("(only noted)" in shown) == ("warn" in str(report)) and len(repair_entries(made)) in (0, 2)
+
+
+def test_a_request_that_is_not_over_says_so():
+    made = capture(asks("Hi"), status=None, duration=None)
+    assert "not over yet" in text(conversation(made))
+    assert "not over yet" not in text(conversation(capture(asks("Hi"))))
 
 
 def test_a_capture_of_nothing():
@@ -89,3 +97,16 @@ def test_a_changed_text_is_shown_line_by_line():
 
 def test_the_same_request_is_said_to_be_the_same():
     assert "(the same)" in text(request_diff(capture(asks("Hi"))))
+
+
+@pytest.mark.parametrize(
+    ("path", "events"),
+    [
+        ("/v1/completions", [{"choices": [{"index": 0, "text": piece, "finish_reason": None}]} for piece in ("Hel", "lo")]),
+        ("/api/generate", [{"choices": [{"index": 0, "text": piece}]} for piece in ("Hel", "lo")]),
+        ("/ws/generate", [{"token": "Hel"}, {"token": "lo"}, {"done": True, "finish_reason": "stop", "usage": None}]),
+    ],
+)
+def test_a_streamed_text_is_an_answer(path, events):
+    made = capture({"prompt": "Hi", "stream": True}, *emitted_events(list(map(json.dumps, events))), path=path)
+    assert "\n  Hello\n" in text(conversation(made)) + "\n"

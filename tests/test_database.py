@@ -108,3 +108,19 @@ def test_postgresql_takes_the_same_tables(tmp_path):
     with made.reader.connect() as connection:
         assert rows(connection, "SELECT max(version) FROM schema_version") == [(len(database.MIGRATIONS),)]
     made.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        ("file is not a database", "a new one is made"),
+        ("database disk image is malformed", "a new one is made"),
+        ("database or disk is full", "make room"),
+        ("[Errno 28] No space left on device", "make room"),
+        ("attempt to write a readonly database", "GATEWAY_DATA_DIR"),
+        ("[Errno 30] Read-only file system: '/x'", "GATEWAY_DATA_DIR"),
+        ("it was made by a newer gateway (version 9, known up to 2)", "use that one"),
+    ],
+)
+def test_a_failure_says_what_to_do(words, advice):
+    assert database.describe(OSError(words)).startswith(words + " (") and advice in database.describe(OSError(words))

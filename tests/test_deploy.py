@@ -80,6 +80,7 @@ def test_hadolint_has_no_complaint():
         ("app/engines/relay.py", True),
         ("opencode.json", True),
         ("requirements.lock", True),
+        ("requirements-postgres.lock", True),
         ("deploy/gpt-oss/opencode.json", True),
         (".env", False),
         ("app/.env", False),

@@ -1,6 +1,7 @@
 """What is looked at in an installation: settings and their sources, the database, upstreams; nothing is changed."""
 
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -95,6 +96,24 @@ def test_databases(tmp_path, url, network, facts):
     check_database(settings, found, network)
     assert found.facts["database"].items() >= facts.items()
     assert "my-secret" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("packages", "variables", "command"),
+    [
+        ("psycopg", {"DATABASE_URL": "postgresql://me:my-secret@127.0.0.1:1/x"}, "--postgres"),
+        ("gevent", {"GATEWAY_WORKER_CLASS": "gevent"}, "--gevent"),
+        ("opentelemetry", {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}, "--otel"),
+    ],
+)
+def test_packages_that_the_settings_need_are_named(tmp_path, monkeypatch, packages, variables, command):
+    monkeypatch.setitem(sys.modules, packages, None)
+    settings = settings_for({}, GATEWAY_DATA_DIR=str(tmp_path), **variables)
+    found = diagnose(settings, None, free, network=False)
+    assert [f"`./run.sh {command}`" in problem["message"] for problem in found.problems].count(True) == 1
+    assert found.facts["database"]["writable"] is ("DATABASE_URL" not in variables)
+    assert not any("optional package" in problem["message"] for problem in diagnose(
+        settings_for({}, GATEWAY_DATA_DIR=str(tmp_path)), None, free, network=False).problems)  # fmt: skip
 
 
 # --- upstreams ------------------------------------------------------------------------------------------------------

@@ -55,7 +55,8 @@ def gateway_for(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
 
         def gateway_for(directive: str) -> Gateway:
             if directive not in started:
-                environ = {"OPENCODE_CONFIG": str(ROOT / "opencode.json")} | settings_of(directive)
+                environ = {"OPENCODE_CONFIG": str(ROOT / "opencode.json"), "GATEWAY_ENGINE": "litellm"}  # as a user has it
+                environ |= settings_of(directive)
                 if "relay" in directive.split():
                     environ |= {"GEMINI_API_BASE": upstream().base_url, "GEMINI_API_KEY": UPSTREAM_KEY}
                 started[directive] = begin(**environ)

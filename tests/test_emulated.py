@@ -304,3 +304,44 @@ def test_an_error_of_the_upstream_stays_one(emulated, upstream, stream):
     upstream.reply(json_answer({"error": {"message": "bad key", "type": "x", "code": "y"}}, status=401))
     reply = emulated().chat(stream=stream, tools=TOOLS)
     assert (reply.status, reply.error["message"]) == (401, "bad key")
+
+
+def test_the_log_shows_what_is_sent_once_for_each_request(serve, upstream, stream, tmp_path):
+    upstream.reply(answer(BROKEN, stream), answer(CALL, stream))
+    provider = provider_at(upstream.base_url, "relay")
+    provider["options"]["toolEmulation"] = True
+    log = tmp_path / "log"
+    gateway = serve({"p": provider}, GATEWAY_VERBOSE="1", GATEWAY_LOG_FILE=str(log))
+    assert arguments(gateway.chat(stream=stream, tools=TOOLS)) == [("write", {"path": "a.py", "lines": 3})]
+    blocks = log.read_text("utf-8").split("PARAMS (summary)")[1:]
+    assert len(blocks) == len(upstream.requests) == 2
+    assert all("# Tools" in block.partition("API KEY")[0] for block in blocks)
+
+
+@pytest.mark.parametrize("half", ["<tool_call>", '<tool_call>{"na', '<tool_call>{"name": "wri', "<tool_cal"])
+def test_half_an_opening_tag_is_asked_for_again_and_never_shown(emulated, upstream, stream, half):
+    upstream.reply(answer(f"So:\n{half}", stream), answer(CALL, stream))
+    reply = emulated().chat(stream=stream, tools=TOOLS)
+    assert (reply.text, arguments(reply)) == ("So:", [("write", {"path": "a.py", "lines": 3})])
+    upstream.reply(answer(f"So:\n{half}", stream, finish="length"))
+    reply = emulated().chat(stream=stream, tools=TOOLS)
+    assert (reply.text, reply.tool_calls, reply.finish) == ("So:", [], ["length"])
+
+
+def test_the_example_of_the_prompt_is_no_call(emulated, upstream, stream):
+    echo = 'To use one, write\n<tool_call>\n{"name": "write", "arguments": {"path": "..."}}\n</tool_call>'
+    gateway = emulated()
+    upstream.reply(answer(echo, stream), answer(CALL, stream))
+    assert arguments(gateway.chat(stream=stream, tools=TOOLS)) == [("write", {"path": "a.py", "lines": 3})]
+    assert "this is the example" in sent(upstream)["messages"][-1]["content"]
+    upstream.reply(answer(echo, stream))
+    reply = gateway.chat(stream=stream, tools=TOOLS)
+    assert (reply.tool_calls, reply.finish) == ([], ["stop"]) and "malformed tool call" in reply.text
+
+
+def test_an_image_is_named_and_reported(emulated, upstream):
+    upstream.reply(answer("I see.", False))
+    content = [{"type": "text", "text": "Look:"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]
+    reply = emulated().chat(messages=[{"role": "user", "content": content}])
+    assert sent(upstream)["messages"][-1]["content"] == "Look:\n[image left out: this model reads text only]"
+    assert "emulation.images=1" in reply.headers["x-gateway-repairs"]

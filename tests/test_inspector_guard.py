@@ -74,7 +74,7 @@ def test_the_page_turns_the_token_into_a_strict_cookie_and_forgets_the_address(g
 )
 def test_a_wrong_token_sets_no_cookie(gateway, token):
     reply = gateway.get(f"/inspector?token={token}")
-    assert reply.status == 303
+    assert (reply.status, reply.headers["location"]) == (303, "/inspector?refused=1")
     assert "set-cookie" not in reply.headers
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from app.loader import Loader, needs_litellm
+from app.loader import Loader, needs_litellm, tell_local_models
 from tests.conftest import provider_at, settings_for
+from tests.gguf_files import gguf
 
 ROOT = Path(__file__).resolve().parent.parent
 ANY = "http://up.example/v1"
@@ -39,6 +40,7 @@ LOAD = """
 import sys, time, threading
 from app.loader import Loader
 from tests.conftest import provider_at, settings_for
+from tests.gguf_files import gguf
 loader = Loader(settings_for({"p": provider_at("http://up.example/v1", "litellm")}))
 assert "litellm" not in sys.modules, "imported too early"
 loader.begin()
@@ -62,3 +64,19 @@ def test_loading_happens_in_a_thread_and_once():
 def test_a_machine_without_litellm_says_so():
     lines = run("import sys; sys.modules['litellm'] = None" + LOAD.replace('assert "litellm" not in sys.modules', "0 and 0"))
     assert lines[-1].startswith("failed")
+
+
+def test_the_models_on_this_machine_are_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    folder = tmp_path / "somewhere"
+    folder.mkdir()
+    environ = {"GATEWAY_MODEL_PATHS": str(folder), "GATEWAY_LOCAL_MODELS": "1", "GATEWAY_DATA_DIR": str(tmp_path / "var")}
+    gguf(folder / "first.gguf")
+    gguf(folder / "m.gguf")
+    (folder / "cut.gguf").write_bytes(b"GGUF")
+    settings = settings_for({"p": provider_at(ANY, "relay", {"m": {}})}, **environ)
+    tell_local_models(settings).join()
+    told = capsys.readouterr().out
+    assert told.startswith("  on this machine: first, local/m (1 cannot be used: `python -m app list` says why)")
+    tell_local_models(settings_for({}, **environ | {"GATEWAY_LOCAL_MODELS": "0"})).join()
+    assert capsys.readouterr().out == ""

@@ -30,5 +30,5 @@ def test_bounds_rise():
 def test_the_reasons_to_ask_again_are_those_of_a_turn():
     turn, retries = ((ROOT / "app" / name).read_text("utf-8") for name in ("turn.py", "retries.py"))
     body = turn[turn.index("def _reason") : turn.index("def _take_dialect")]
-    found = set(re.findall(r'return f?"(\w+)', body)) | set(re.findall(r'TOOLS_ALLOWED = "(\w+)', retries))
+    found = set(re.findall(r'return f?"(\w+)', body)) | set(re.findall(r'(?:TOOLS_ALLOWED|UNUSABLE) = "(\w+)', turn + retries))
     assert found == set(layout.RETRIES)

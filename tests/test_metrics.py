@@ -1,6 +1,7 @@
 """Counting a request: once, when it is over, under a name of the map; whatever its trace holds, nothing is raised."""
 
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from app import metric_layout as layout
 from app.errors import ConfigError, UpstreamTimeout
 from app.measures import PREPARE
-from app.metrics import Metrics, error_label, label_of
+from app.metrics import WATCH, Metrics, error_label, label_of
 from app.quirks.report import Report
 from app.shared_cells import REGION, Region
 from app.trace import Trace
@@ -119,6 +120,17 @@ def test_what_a_store_loses_is_counted_from_when_it_was_seen_and_beginning_anew_
     store.dropped = 1
     metrics.refresh()
     assert cells(metrics, "drop", "jobs") == [3] and cells(metrics, "drop", "failures") == [3]
+
+
+def test_that_somebody_looks_is_known_to_all_workers_for_a_while(monkeypatch):
+    regions = [Region(memoryview(bytearray(REGION))) for _ in range(2)]
+    one, other = (Metrics(region, regions, lambda: SETTINGS) for region in regions)
+    assert not other.is_watched()
+    one.watch()
+    assert one.is_watched() and other.is_watched()
+    now = time.time()
+    monkeypatch.setattr("app.metrics.time.time", lambda: now + WATCH + 1)
+    assert not one.is_watched() and not other.is_watched()
 
 
 def test_when_there_is_no_room_the_rest_is_counted_as_other():

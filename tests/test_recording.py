@@ -1,5 +1,7 @@
 """What a capture says, turned into answers of an upstream that can be played."""
 
+import json
+
 import pytest
 
 from app import sse
@@ -137,3 +139,55 @@ def test_nothing_is_known_of_a_request_without_bodies():
 def test_each_route_has_its_chat(path, body, asked):
     chat = recording(body=body if body is not None else {}, path=path).chat
     assert (chat and chat["messages"][-1]["content"]) == asked
+
+
+# --- what the client was told of an error -----------------------------------------------------------------------------
+
+
+def test_an_error_leaves_as_it_did():
+    told = {"error": {"message": "Slow down.", "type": "rate_limit_error", "param": None, "code": "rate_limit_exceeded"}}
+    made = recording(note(0.2, "error", {**TOO_MANY, "answer": told, "headers": {"Retry-After": "7"}}), status=429)
+    ((_, data),) = made.writes
+    assert json.loads(data) == told and made.headers == {"Retry-After": "7"}
+
+
+def test_an_error_of_a_model_without_a_wire_is_raised_as_it_was():
+    told = {"error": {"message": "Slow down.", "type": "rate_limit_error", "param": None, "code": None}}
+    noted = note(0.2, "error", {**TOO_MANY, "answer": told, "headers": {"Retry-After": "7"}})
+    (said,) = recording(noted, resolved=target(engine_name="gguf"), status=429).playable
+    assert (said.failure.type, said.failure.status, said.failure.headers) == ("rate_limit_error", 429, {"Retry-After": "7"})
+
+
+@pytest.mark.parametrize(
+    "header", [("X-A\r\nX-B", "1"), ("X-A", "1\r\n\r\nbody"), ("Content-Length", "0"), ("transfer-encoding", "x"), ("X", "é")]
+)
+def test_headers_that_would_break_an_answer_are_none(header):
+    made = recording(note(0.2, "error", {**TOO_MANY, "headers": dict([header])}), status=429)
+    assert made.headers == {}
+
+
+def test_a_broken_answer_before_a_sound_one_stays_broken():
+    broken = note(0.2, "upstream_failure", {"type": "UpstreamTruncated", "message": "It hung up."})
+    again = note(0.3, "upstream_request", asks("Hi"))
+    made = recording(note(0.15, "upstream_response", "Hel"), broken, again, note(0.4, "upstream_response", "Hello"),
+                     resolved=target(engine_name="chatjimmy"))  # fmt: skip
+    assert bodies(made) == [b"Hel", b"Hello"]
+    assert isinstance(made.answers[0].failure, UpstreamTruncated) and made.answers[1].failure is None
+
+
+def test_what_was_too_much_to_be_kept_is_no_end_of_an_answer():
+    made = recording(*raw_events(says("Hel"), done=False), dropped_events=7)
+    assert made.missing == 7 and isinstance(made.answers[-1].failure, UpstreamTruncated)
+
+
+@pytest.mark.parametrize(
+    ("noted", "summary", "left"),
+    [
+        ([note(0.3, "error", {"type": "ClientGone", "message": "gone"})], {"error": "gone"}, True),
+        ([], {"error": "The client went away."}, True),
+        ([note(0.3, "error", TOO_MANY)], {"error": "Slow down."}, False),
+        ([], {}, False),
+    ],
+)
+def test_whether_the_client_left(noted, summary, left):
+    assert recording(*raw_events(says("a")), *noted, **summary).is_left is left

@@ -18,7 +18,7 @@ from tests.captures import asks, capture, chunk, emitted_events, note, raw_event
 from tests.maps import both_engines
 from tests.scenarios import GEMINI, PLAIN_MODEL, SCENARIOS
 from tests.served import Served
-from tests.upstream import FakeUpstream
+from tests.upstream import FakeUpstream, json_answer, sse_answer
 from tests.upstream_jimmy import FakeJimmy
 
 SETTINGS = Settings.load({}, dotenv=False, opencode={})
@@ -75,7 +75,7 @@ def record(gateway):
     keeper, sinks = keep(gateway), gateway.app.extensions["trace_sinks"][:-1]
 
     def record(body, path="/v1/chat/completions"):
-        gateway.post(path, body)
+        record.got = gateway.post(path, body).data
         return Recording(keeper.captures.get(timeout=10))  # a request ends a moment after its last byte
 
     yield record
@@ -137,12 +137,78 @@ def test_each_format_of_the_gateway(record, upstream, path, body, stream):
     assert made.is_raw and difference(made, SETTINGS) == ""
 
 
+def test_an_answer_that_is_no_utf_8_comes_out_as_it_did(record, upstream):
+    upstream.reply_bytes(b'{"choices":[{"message":{"content":"a\xff"}}]}', 200, {"Content-Type": "application/json"})
+    made = record({**HELLO, "model": "relay/plain-model"})
+    assert made.status == 502 and difference(made, SETTINGS) == ""
+
+
+def talked(*frames, **summary):
+    """What a WebSocket said; its upstream said "Hello there."."""
+    body = {"model": "agent-model", "prompt": "Hi", "stream": True}
+    made = emitted_events(list(map(json.dumps, frames)), start=0.2)
+    return Recording(capture(body, *raw_events(says("Hello ", "there.")), *made, path="/ws/generate", **summary))
+
+
+def test_what_a_websocket_said():
+    last = {"done": True, "finish_reason": "stop", "usage": {"prompt_tokens": 0, "completion_tokens": 3, "total_tokens": 3}}
+    assert difference(talked({"token": "Hello "}, {"token": "there."}, last), SETTINGS) == ""
+    found = difference(talked({"token": "Hello "}, {"token": "you."}, last), SETTINGS)
+    assert '-{"token": "you."}' in found and '+{"token": "there."}' in found
+
+
+def test_an_error_on_a_websocket():
+    body = {"model": "agent-model", "prompt": "Hi", "stream": True}
+    refused = {"type": "UpstreamError", "message": "Not you.", "status": 403, "upstream_status": 403,
+               "upstream_body": '{"error": {"message": "Not you."}}'}  # fmt: skip
+    told = {"error": {"code": "generation_failed", "message": "Not you.", "details": "permission_denied"}}
+    events = note(0.2, "error", refused), *emitted_events([json.dumps(told)], start=0.3)
+    assert difference(Recording(capture(body, *events, path="/ws/generate", status=403)), SETTINGS) == ""
+
+
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions", "/api/generate"])
 def test_a_refusal_in_each_format(record, upstream, path):
     upstream.refuse(403, {"error": {"message": "Not you."}})
     body = HELLO if "chat" in path else {"prompt": "Once upon"}
     made = record({**body, "model": "relay/plain-model", "stream": True}, path)
     assert made.status == 403 and difference(made, SETTINGS) == ""
+    assert json.loads(made.writes[0][1]) == json.loads(record.got)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_an_upstream_taught_by_refusing_is_taught_again(record, upstream, stream):
+    """One capture is replayed again and again in one process, beside the upstream itself."""
+    refusal = json_answer({"error": {"message": "Unknown parameter: 'verbosity'.", "param": "verbosity"}}, 400)
+    whole = {"choices": [{"index": 0, "message": {"content": "Hello"}, "finish_reason": "stop"}]}
+    upstream.reply(refusal, sse_answer(says("Hello")) if stream else json_answer(whole))
+    made = record({**HELLO, "model": f"relay/{PLAIN_MODEL if stream else GEMINI}", "stream": stream, "verbosity": "low"})
+    assert made.status == 200 and len(made.answers) == 2
+    for _ in range(2):
+        assert difference(made, SETTINGS) == ""
+
+
+KEY = "AIzaSyCANARY-said-0123456789abcdefghijkl"
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions", "/api/generate"])
+def test_a_key_that_was_hidden_is_no_difference(record, upstream, path):
+    upstream.reply_sse(says("It is ", KEY[:7], KEY[7:20], KEY[20:], " I think."))
+    body = {"messages": [{"role": "user", "content": f"Tell me {KEY}"}]} if "chat" in path else {"prompt": f"Tell me {KEY}"}
+    made = record({**body, "model": "relay/plain-model", "stream": True}, path)
+    assert KEY[:20] not in str(made.writes) and difference(made, SETTINGS) == ""
+
+
+def test_tokens_that_were_guessed_from_hidden_texts_are_no_difference(record, upstream):
+    upstream.reply_json({"choices": [{"index": 0, "message": {"content": "Hello"}, "finish_reason": "stop"}]})
+    body = {"messages": [{"role": "user", "content": f"Tell me {KEY}"}], "model": "relay/plain-model"}
+    assert difference(record(body), SETTINGS) == ""
+
+
+def test_a_hidden_key_hides_no_other_difference():
+    raw = [chunk({"content": "AIza…ijkl is it"}), chunk({}, "stop")]
+    emitted = emitted_events([json.dumps(each | {"model": "agent-model"}) for each in [chunk({"content": "… was it"}), raw[1]]])
+    found = difference(Recording(capture(asks("Hi"), *raw_events(raw), *emitted)), SETTINGS)
+    assert "-" in found and "was it" in found
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -178,7 +244,7 @@ def test_minted_ids_and_times_are_no_difference_but_the_upstreams_own_are():
 
     one, other = outcome("chatcmpl-1", "call_a", 5), outcome("chatcmpl-2", "call_b", 6)
     assert replay.lines_of(one) == replay.lines_of(other)
-    kept = frozenset({"call_a"})
+    kept = replay.Settling(frozenset({"call_a"}))
     assert replay.lines_of(one, kept) != replay.lines_of(other, kept)
     assert replay.lines_of(one, kept) == replay.lines_of(outcome("chatcmpl-3", "call_a", 7), kept)
 
@@ -199,6 +265,9 @@ def test_what_would_have_come_after_a_client_left_is_no_difference():
             event["text"] = event["text"].replace('"up"', '"agent-model"')
     made = Recording(capture(asks("Hi"), *events, gone))
     assert difference(made, SETTINGS) == ""
+    told = emitted_events([json.dumps({"error": {"message": "gone", "code": "client_closed_request"}}), "[DONE]"], start=0.5)
+    assert difference(Recording(capture(asks("Hi"), *events, gone, *told)), SETTINGS) == ""
+    assert difference(Recording(capture(asks("Hi"), *events, error="The client went away.")), SETTINGS) == ""
     assert difference(Recording(capture(asks("Hi"), *events)), SETTINGS) != ""
 
 
@@ -219,6 +288,10 @@ def test_settings_count():
         (capture("no JSON", *raw_events(says("x"))), "client's request"),
         (capture(asks("Hi"), *emitted_events(["[DONE]"]), resolved=target(engine_name="mock")), "engine mock"),
         (capture(asks("Hi"), *raw_events(says("x"))), "what the client got"),
+        (capture(asks("Hi"), *raw_events(says("x")), duration=None), "not over"),
+        (capture({"model": "x", "messages": "Hi"}, note(0.1, "error", {"type": "InvalidRequest"})), "refused before"),
+        (capture(asks("Hi"), *raw_events(says("x")), *emitted_events(["{}"]), dropped_events=7), "7 reads and writes"),
+        (capture(asks("Hi"), *raw_events(says("x")), note(0.1, "error", {"type": "ClientGone"})), "left before"),
     ],
 )
 def test_what_cannot_be_replayed_is_told(made, reason):
@@ -230,3 +303,21 @@ def test_a_long_difference_is_found_soon():
     lines = [f"line {at % 7}" for at in range(200_000)]
     found = compare(lines, [*lines[:100_000], "other", *lines[100_000:]])
     assert found[0] == "(the first 99998 lines are the same)" and "+other" in found
+
+
+def test_a_difference_everywhere_is_shown_in_part():
+    found = compare([f"a{at}" for at in range(5_000)], [f"b{at}" for at in range(5_000)])
+    assert "-a0" in found and "+b0" in found
+    assert len(found) < replay.MOST_SHOWN and found[-1].endswith("the whole difference has 10003 lines)")
+
+
+def test_fields_that_a_completions_server_refused_are_refused_again():
+    body = asks("Hi", tools=False, stream=False)
+    refused = {"status": 422, "headers": {}, "body": '{"detail": "Unexpected fields in the request: {\'stop_token_ids\'}"}'}
+    choice = {"index": 0, "text": "<|channel|>final<|message|>Hello<|return|>", "finish_reason": "stop"}
+    said = {"id": "cmpl-1", "choices": [choice]}
+    events = note(0.1, "upstream_response", refused), note(0.2, "upstream_request", {}), *raw_events([said], start=0.3)
+    made = Recording(capture(body, *events, resolved=target(engine_name="harmony", model="gpt-oss-20b")))
+    for _ in range(2):
+        outcome = replay.replay(made, SETTINGS)
+        assert outcome.status == 200 and outcome.body["choices"][0]["message"]["content"] == "Hello"

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from app.extras import EXTRAS
 from tests.gateway import POLL, ROOT, clean_environ, stop_group
 from tests.tiny_gguf import make
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
-COPIED = ("app", "deploy", "app.py", "run.sh", "opencode.json", "requirements.lock", "requirements-local.lock")
+LOCKS = {extra.name: f"requirements-{extra.name}.lock" for extra in EXTRAS}
+COPIED = ("app", "deploy", "app.py", "run.sh", "opencode.json", "requirements.lock", *LOCKS.values())
 INSTALL_LIMIT = 300.0  # seconds; pip takes about forty, uv about two
 KEY = "canary-key-0123456789-abcdef"
 
@@ -175,7 +177,7 @@ def test_a_port_in_use_is_a_sentence(first_start, checkout):
 def test_options_are_explained(first_start, checkout):
     done = run(checkout, "--help")
     assert done.returncode == 0
-    for option in ("--log-file", "--verbose", "--local", "--model-path", "--bind"):
+    for option in ("--log-file", "--verbose", "--model-path", "--bind", *(f"--{extra}" for extra in LOCKS)):
         assert option in done.stdout
     assert run(checkout, "--no-such-option").returncode == 2
 
@@ -229,9 +231,9 @@ def test_no_suitable_python_is_a_sentence(checkout, tmp_path):
     assert "No Python from 3.10 to 3.14" in done.stderr and "PYTHON=" in done.stderr
 
 
-# --- the extra for local models: nothing is fetched here --------------------------------------------------------------
+# --- the extras: nothing is fetched here ------------------------------------------------------------------------------
 
-LOCAL = "requirements-local.lock"
+LOCAL = LOCKS["local"]
 COUNT = "install_with_uv() { echo base; }; add_with_uv() { echo extra; }; install_with_pip() { :; }; add_with_pip() { :; };"
 FAIL = "add_with_uv() { return 1; }; add_with_pip() { return 1; };"
 LINK = "mkdir -p .venv-extra; ln -sfn ../.venv/bin .venv-extra/bin; cp requirements.lock .venv-extra/installed.lock;"
@@ -264,7 +266,16 @@ FAKE_UV = """#!/bin/sh
 [ "$1" = --version ] && exit 0
 echo "$@" >>"$UV_LOG"
 [ -n "$UV_FAILS" ] && exit 1
-for folder in .venv/lib/python*/site-packages; do : >"$folder/xllamacpp.py"; done
+for lock in "$@"; do :; done
+case "$lock" in
+    *-local.lock) packages=xllamacpp ;;
+    *-otel.lock) packages="opentelemetry/sdk opentelemetry/exporter/otlp/proto/http" ;;
+    *-postgres.lock) packages=psycopg ;;
+    *-gevent.lock) packages=gevent ;;
+esac
+for folder in .venv/lib/python*/site-packages; do
+    for package in $packages; do mkdir -p "$folder/$package"; done
+done
 """
 
 
@@ -276,30 +287,37 @@ def fake_uv(tmp_path, checkout):
     log = tmp_path / "uv.log"
     log.touch()
     yield {"PATH": f"{tmp_path}:{os.environ['PATH']}", "UV_LOG": str(log), "PIP_NO_INDEX": "1"}
-    for trace in (*checkout.glob(".venv/lib/python*/site-packages/xllamacpp.py"), checkout / ".venv" / f"installed.{LOCAL}"):
-        trace.unlink(missing_ok=True)
+    for extra in EXTRAS:
+        (checkout / ".venv" / f"installed.{LOCKS[extra.name]}").unlink(missing_ok=True)
+        for package in extra.packages:
+            for found in checkout.glob(f".venv/lib/python*/site-packages/{package.partition('.')[0]}"):
+                shutil.rmtree(found)
 
 
-def test_local_installs_the_extra_once_and_starts(first_start, checkout, fake_uv):
-    asked = Path(fake_uv["UV_LOG"])
+def test_extras_are_installed_once_and_it_starts(first_start, checkout, fake_uv):
+    asked, flags = Path(fake_uv["UV_LOG"]), [f"--{extra}" for extra in LOCKS]
     with Running(checkout, "--local", "--port", "0", **fake_uv) as gateway:
-        assert f"Installing {LOCAL}" in gateway.output and "Installing requirements.lock" not in gateway.output
-    (call,) = asked.read_text("utf-8").splitlines()
-    assert call.startswith("pip install") and "--require-hashes" in call and call.endswith(f"-r {LOCAL}")
-    for arguments in ((), ("--local",)):
+        assert f"Installing {LOCAL}" in gateway.output and gateway.output.count("Installing") == 1
+    with Running(checkout, *flags, "--port", "0", **fake_uv) as gateway:
+        assert gateway.output.count("Installing") == len(LOCKS) - 1
+    calls = asked.read_text("utf-8").splitlines()
+    for call, lock in zip(calls, LOCKS.values(), strict=True):
+        assert call.startswith("pip install") and "--require-hashes" in call and call.endswith(f"-r {lock}")
+    for arguments in ([], flags):
         with Running(checkout, *arguments, "--port", "0", **fake_uv) as gateway:
             assert "Installing" not in gateway.output
-    assert asked.read_text("utf-8").splitlines() == [call]
+    assert asked.read_text("utf-8").splitlines() == calls
 
 
 def test_an_extra_that_cannot_be_installed_stops_only_who_asked_for_it(first_start, checkout, fake_uv):
     done = run(checkout, "--local", "--port", "0", UV_FAILS="1", **fake_uv)
-    assert done.returncode == 1 and "./run.sh starts without them" in done.stderr
+    assert done.returncode == 1 and "./run.sh starts without it" in done.stderr
     with Running(checkout, "--port", "0", UV_FAILS="1", **fake_uv) as gateway:
         assert "Installing" not in gateway.output
-    (checkout / ".venv" / f"installed.{LOCAL}").touch()  # asked for once, taken away by a new requirements.lock
+    for lock in LOCKS.values():
+        (checkout / ".venv" / f"installed.{lock}").touch()  # asked for once, taken away by a new requirements.lock
     with Running(checkout, "--port", "0", UV_FAILS="1", **fake_uv) as gateway:
-        assert "could not be brought up to date" in gateway.output
+        assert all(f"What --{extra} needs could not be brought up to date" in gateway.output for extra in LOCKS)
 
 
 def test_folders_with_models_are_the_callers(first_start, checkout, tmp_path):

@@ -3,10 +3,14 @@
 import logging
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -127,11 +131,57 @@ class TestWithoutADatabase:
         self.check(opened(tmp_path, f"postgresql://user:canary@/gw?host={tmp_path}"), caplog, "No such file")
         assert "canary" not in caplog.text
 
+    def test_a_driver_that_is_not_installed(self, opened, tmp_path, caplog, monkeypatch):
+        monkeypatch.setitem(sys.modules, "psycopg", None)
+        self.check(opened(tmp_path, "postgres://user:canary@127.0.0.1:1/gw"), caplog, "`./run.sh --postgres`")
+        assert "canary" not in caplog.text
+
     def test_a_database_of_a_newer_gateway(self, opened, tmp_path, caplog):
         first = opened(tmp_path)
         first.submit(lambda connection: connection.exec_driver_sql("INSERT INTO schema_version VALUES (999)"))
         first.close()
         self.check(opened(tmp_path), caplog, "newer gateway")
+
+
+class TestAServerThatStandsStill:
+    """Its connections are open, and nothing comes: a read waits for so long and no longer, and says so once."""
+
+    @pytest.fixture
+    def standing(self, opened, tmp_path, monkeypatch):
+        """A store whose reads stand still until the event is set; it takes the file for a server's."""
+        monkeypatch.setattr(store_module, "READ_LIMIT", 0.05)
+        store, gate = opened(tmp_path), threading.Event()
+        assert store.read(ids, None) == []
+        store._database = replace(store._database, path=None, file=None)
+        yield store, lambda connection: gate.wait(WAIT)
+        gate.set()
+
+    def test_many_reads_at_once_are_one_outage(self, standing, caplog):
+        store, stand = standing
+        with caplog.at_level(logging.WARNING, "gateway"), ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(lambda _: store.read(stand, "nothing"), range(8))) == ["nothing"] * 8
+        assert store._pause == 2 * store_module.PAUSES[0] and store.failures == 8
+        assert [record.getMessage().rpartition(": ")[2] for record in caplog.records] == ["no answer within 0.05 seconds"]
+
+    def test_later_reads_do_not_wait_and_it_is_used_again(self, standing, monkeypatch):
+        store, stand = standing
+        assert store.read(stand, "nothing") == "nothing" and store.problem
+        assert store.read(stand, "nothing") == "nothing", "at once, or this test would take its time"
+        store._next_try = 0.0
+        assert store.read(ids, "nothing") == "nothing" and store.flush(WAIT)
+        assert store.problem is None and store.read(ids, "nothing") == []
+
+    def test_a_bug_in_a_query_is_its_callers(self, standing):
+        with pytest.raises(ZeroDivisionError):
+            standing[0].read(lambda connection: 1 // 0, "nothing")
+
+    def test_only_the_first_reads_wait_until_it_is_opened(self, opened, tmp_path):
+        pytest.importorskip("psycopg")
+        with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes connections and says nothing
+            store = opened(tmp_path, f"postgresql://user@127.0.0.1:{silent.getsockname()[1]}/gw")
+            began = time.monotonic()
+            assert [store.read(ids, "nothing", 0.4) for _ in range(6)] == ["nothing"] * 6
+            assert time.monotonic() - began < 1.5, "each waits for itself"
 
 
 def test_a_full_disk_costs_writes_and_no_reads(store, caplog):

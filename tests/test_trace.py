@@ -7,10 +7,12 @@ from types import SimpleNamespace
 import pytest
 from flask import Flask, Response, g
 
+from app import trace as trace_module
 from app.quirks.report import Report
 from app.request_trace import init_app
 from app.secret_book import SecretBook
 from app.trace import KEPT_NOTES, Trace
+from app.trace_room import Room
 from app.trace_values import split_events
 
 CANARY = "canary-configured-key-0123456789"
@@ -173,6 +175,46 @@ def test_what_is_kept_is_bounded_and_the_end_is_still_read():
     assert summary["dropped_events"] > 900
     assert summary["prompt_tokens"] == 9
     assert len(list(trace.events())) <= KEPT_NOTES + 2
+
+
+class TestLongStreams:
+    """The first PIECE of its chunks is each request's own; more is taken from what all may hold together."""
+
+    @pytest.fixture
+    def room(self, monkeypatch):
+        room = Room(100)
+        monkeypatch.setattr(trace_module, "ROOM", room)
+        monkeypatch.setattr(trace_module, "PIECE", 50)
+        return room
+
+    def test_more_room_is_taken_and_given_back(self, room):
+        trace = begin()
+        for _ in range(15):
+            trace.raw([b"x" * 10])
+        assert trace.dropped_events == 0 and room.left == 0
+        trace.raw([b"x"])
+        assert trace.dropped_events == 1
+        trace.finish(200)
+        del trace
+        assert room.left == 100
+
+    def test_a_capture_has_no_holes(self, room):
+        first, second = begin(), begin()
+        for _ in range(15):
+            first.raw([b"x" * 10])
+        for _ in range(6):
+            second.raw([b"x" * 10])
+        assert second.dropped_events == 1
+        del first
+        assert room.left == 100
+        second.raw([b"x"])
+        assert second.dropped_events == 2 and room.left == 100
+
+    def test_one_request_has_a_limit(self, room):
+        trace = begin(kept_bytes=70)
+        for _ in range(20):
+            trace.raw([b"x" * 10])
+        assert sum(len(payload) for _, batch in trace.chunks("raw") for payload in batch) == 70
 
 
 def test_an_exception_is_described_and_its_frames_are_not_held():

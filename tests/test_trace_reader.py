@@ -1,8 +1,11 @@
 """Lists with filters and a cursor, one request and its parts, what changed."""
 
+import sqlite3
+import threading
+
 import pytest
 
-from app.store import Store
+from app.store import OPEN_WAIT, Store
 from app.trace_packing import Packer
 from app.trace_reader import STALE, StoreUnavailable, TraceReader, events_of, numbered, streamed_answer
 from app.trace_record import record_of
@@ -162,6 +165,17 @@ def test_a_database_that_cannot_be_used_is_told(tmp_path):
         TraceReader(broken).page()
     assert caught.value.status == 503
     broken.close()
+
+
+def test_who_looks_waits_until_it_is_opened(tmp_path):
+    other = sqlite3.connect(tmp_path / "gateway.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")  # nobody can open it
+    late = threading.Timer(OPEN_WAIT + 0.2, other.close)
+    late.start()
+    slow = Store(None, tmp_path)
+    assert TraceReader(slow).page() == ([], None)
+    late.join()
+    slow.close()
 
 
 def test_events_that_are_no_chunks_have_no_number():

@@ -52,6 +52,28 @@ def test_a_request_that_runs_has_no_end_yet():
     assert (record.over, record.summary["status"], record.summary["duration"], record.notes) == (False, None, None, [])
 
 
+@pytest.mark.parametrize(
+    ("depth", "parts", "kept", "chunks", "asked"),
+    (
+        ("chunks", ("notes", "chunks"), ["client_headers", "client_request"], 2, True),
+        ("chunks", ("chunks",), [], 2, True),
+        ("chunks", (), [], 0, True),
+        ("bodies", ("notes", "chunks"), ["client_headers", "client_request"], 0, True),
+        ("headers", ("notes", "chunks"), ["client_headers"], 0, False),
+    ),
+)
+def test_of_a_request_that_runs_there_is_what_it_has_by_now(depth, parts, kept, chunks, asked):
+    trace = begin()
+    trace.note("client_headers", {"User-Agent": "test"})
+    trace.note("client_request", {"messages": [{"role": "user", "content": f"hi, my key is {CANARY}"}]})
+    trace.raw([b"{}"])
+    trace.emitted(b"data: {}\n\n")
+    record = record_of(trace, depth, over=False, parts=parts)
+    assert stations(record) == kept and len(record.raw) + len(record.emitted) == chunks
+    assert record.summary.get("asked", "").startswith("hi, my key is") == asked and CANARY not in str(record.summary)
+    assert (record.over, record.summary["status"], record.summary["duration"]) == (False, None, None)
+
+
 def test_a_client_that_went_away_is_an_error():
     trace = begin()
     trace.measures.cancelled = True

@@ -51,6 +51,18 @@ def test_a_request_that_runs_has_no_status_yet():
     assert (row["status"], row["duration"], row["timings"], parts) == (None, None, None, [])
 
 
+def test_a_request_that_runs_has_the_parts_of_its_record():
+    trace = begin()
+    trace.note("client_request", {"messages": [{"role": "user", "content": f"it is {CANARY}"}]})
+    trace.raw([b'{"a":"%b"}' % CANARY.encode()])
+    record = record_of(trace, "chunks", over=False)
+    row, parts = rows_of(record, "server", Packer(), record.masker())
+    assert row["asked"].startswith("it is ") and row["timings"] is None and row["size"] == sum(len(data) for *_, data in parts)
+    found = {name: data for _, name, data in parts}
+    said = str(unpack_notes(found[NOTES])) + str(unpack_chunks(found[CHUNKS]))
+    assert "it is " in said and '{"a":' in said and CANARY not in said + str(row)
+
+
 @pytest.mark.parametrize(
     ("body", "expected"),
     (

@@ -81,9 +81,9 @@ def reader_of(gateway, requests=1):
     return TraceReader(gateway.app.extensions["store"])
 
 
-def rows_in(folder):
+def rows_in(folder, sql="SELECT id FROM traces"):
     connection = sqlite3.connect(folder / "gateway.db")
-    found = [row[0] for row in connection.execute("SELECT id FROM traces")]
+    found = [row[0] for row in connection.execute(sql)]
     connection.close()
     return found
 
@@ -187,7 +187,7 @@ def test_a_lock_delays_no_answer_and_nothing_is_lost(answering, tmp_path):
     assert len(rows_in(tmp_path / "var")) == 2
 
 
-def test_a_full_disk_costs_no_answer(answering, tmp_path):
+def test_a_full_disk_costs_no_answer(answering, tmp_path, caplog):
     gateway = answering()
     assert gateway.chat(stream=True).text == "Hello"
     wait_for(gateway, requests=1)
@@ -201,6 +201,8 @@ def test_a_full_disk_costs_no_answer(answering, tmp_path):
     assert gateway.chat(stream=True).text == "Hello"
     wait_for(gateway, requests=1)
     assert (sink.dropped, sink.problem) == (2, None) and len(rows_in(tmp_path / "var")) == 2
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [text.partition(":")[0] for text in told] == ["requests are not stored", "requests are stored again; 2 were not"]
 
 
 def test_a_process_that_stands_still_delays_no_answer(answering, tmp_path):
@@ -233,6 +235,21 @@ def test_postgresql_stores_the_same(answering):
     assert sum(bucket["requests"] for bucket in series(gateway.app.extensions["store"], 60, 60))
 
 
+@pytest.mark.parametrize(("watched", "parts"), ((False, []), (True, ["chunks", "notes"])))
+def test_a_request_that_runs_is_stored_with_its_parts_while_somebody_looks(sink_for, tmp_path, monkeypatch, watched, parts):
+    monkeypatch.setattr(trace_store, "SHOWN_AFTER", 0.0)
+    sink, trace = sink_for(), begin()
+    sink.is_watched = lambda: watched
+    trace.note("client_request", {"messages": [{"role": "user", "content": "hi"}]})
+    trace.emitted(b"data: {}\n\n")
+    sink.begun(trace)
+    assert sink.flush(WAIT) and rows_in(tmp_path / "var") == [trace.id]
+    assert sorted(rows_in(tmp_path / "var", "SELECT part FROM trace_parts")) == parts
+    trace.finish(200)
+    sink.finished(trace)
+    assert sink.flush(WAIT) and len(rows_in(tmp_path / "var", "SELECT part FROM trace_parts")) == 2
+
+
 @pytest.mark.parametrize(("most", "limit"), (("MOST_WAITING", 3), ("MOST_BYTES", 3_500)))
 def test_a_queue_that_is_full_drops_and_counts(sink_for, tmp_path, monkeypatch, most, limit):
     monkeypatch.setattr(trace_store, "LINGER", 60.0)  # all waits until it is asked for
@@ -244,6 +261,17 @@ def test_a_queue_that_is_full_drops_and_counts(sink_for, tmp_path, monkeypatch, 
         trace.finish(200)
     assert sink.dropped == 2
     assert sink.flush(WAIT) and sink.dropped == 2 and len(rows_in(tmp_path / "var")) == 3
+
+
+def test_a_loss_is_told_also_when_no_request_comes_after_it(sink_for, tmp_path, monkeypatch):
+    """The process says a second later that it could not write; nobody waits for that."""
+    monkeypatch.setattr(trace_store, "LISTEN_EVERY", 0.01)
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var" / "gateway.db").write_bytes(b"no database " * 100)
+    sink, told = sink_for(), threading.Event()
+    sink.on_loss = told.set
+    streamed(sink)
+    assert told.wait(WAIT) and sink.dropped == 1 and "not a database" in sink.problem
 
 
 def test_what_waits_is_written_when_it_is_closed(sink_for, tmp_path):

@@ -26,7 +26,7 @@ def ask_again(chat: Mapping[str, Any], name: str, settings: "Settings") -> dict[
     """
     chunks: list[dict[str, Any]] = []
     answer: dict[str, Any] = {}
-    began, failure = time.monotonic(), None
+    began, failure, usage = time.monotonic(), None, None
     try:
         target = find_target(name, settings)
         with asking.cancelled_by_signals() as cancel:
@@ -34,13 +34,14 @@ def ask_again(chat: Mapping[str, Any], name: str, settings: "Settings") -> dict[
             if chat.get("stream"):
                 for batch in turn.stream():
                     chunks += batch
+                usage = turn.call.trace.measures.usage  # also where the client did not ask for it
             else:
                 answer = turn.complete()
     except asking.Interrupted:
         raise
     except GatewayError as error:
         failure = masker_of(settings).mask_text(str(error))
-    return told(name, answer or assemble(chunks), time.monotonic() - began, failure)
+    return told(name, {"usage": usage} | (answer or assemble(chunks)), time.monotonic() - began, failure)
 
 
 def told_then(recording: "Recording") -> dict[str, Any]:
@@ -51,7 +52,10 @@ def told_then(recording: "Recording") -> dict[str, Any]:
     name = str(recording.target.get("litellm_model") or summary.get("target") or summary.get("model") or "-")
     failure = str(recording.error.get("message")) if recording.error else None
     seconds = summary.get("duration")
-    return told(name, answer_of(recording.capture) or {}, seconds if isinstance(seconds, int | float) else 0.0, failure)
+    counts = {field: summary.get(field) for field in ("prompt_tokens", "completion_tokens")}
+    usage = counts if None not in counts.values() else None  # also where the client did not ask for it
+    answer = {"usage": usage} | (answer_of(recording.capture) or {})
+    return told(name, answer, seconds if isinstance(seconds, int | float) else 0.0, failure)
 
 
 def told(model: str, answer: Mapping[str, Any], seconds: float, error: str | None) -> dict[str, Any]:
@@ -67,6 +71,7 @@ def told(model: str, answer: Mapping[str, Any], seconds: float, error: str | Non
         "reasoning": message.get("reasoning_content") or "",
         "tool_calls": [call for call in calls if isinstance(call, dict)],
         "finish_reason": choice.get("finish_reason"),
+        "choices": len(choices) if isinstance(choices, list) else 0,
         "usage": answer.get("usage"),
         "seconds": round(seconds, 3),
         "error": error,
@@ -91,6 +96,7 @@ def _lines(side: Mapping[str, Any], title: str, column: int) -> Iterator[str]:
     parts += [f"(thought) {line}" for line in str(side["reasoning"]).split("\n") if line]
     parts += str(side["text"]).split("\n") if side["text"] else []
     parts += [f"{one_line(call.get('name'))}({one_line(call.get('arguments'), LONGEST)})" for call in side["tool_calls"]]
+    parts += [f"(the first of {side['choices']} choices)"] if side["choices"] > 1 else []
     for part in parts:
         yield from _wrapped(escape_controls(part.replace("\t", "    ")), column)
 

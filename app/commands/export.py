@@ -77,6 +77,8 @@ def export(
             written = write_folder(wanted, session, output, settings)
         else:
             written = write_one(wanted[0], output, settings)
+    except BrokenPipeError:
+        raise  # whoever reads has enough
     except OSError as error:
         stop(f"It cannot be written: {error}")
     tell(written, faults, as_json, verbose)
@@ -91,7 +93,8 @@ def tell(written: list[Path], faults: str, as_json: bool, verbose: bool) -> None
     if written:
         names = one_line(", ".join(map(str, written if verbose else written[:SHOWN])), 100_000)
         more = f" and {len(written) - SHOWN} more" if len(written) > SHOWN and not verbose else ""
-        click.echo(f"{len(written)} files are written: {names}{more}", err=True)
+        number = "1 file is" if len(written) == 1 else f"{len(written)} files are"
+        click.echo(f"{number} written: {names}{more}", err=True)
     if faults:
         click.echo("Today's gateway answers differently, so the test fails:\n" + escape_controls(faults), err=True)
 
@@ -102,6 +105,7 @@ def write_one(wanted: str, output: Path | None, settings: "Settings") -> list[Pa
     from app.commands.sources import find
 
     recording = find(wanted, lambda: settings)
+    warn_of_missing(recording)
     if output is not None:
         save_capture(output, lines_of(recording))
         return [output]
@@ -123,10 +127,14 @@ def write_folder(wanted: Iterable[str], session: str | None, folder: Path, setti
     if not rows:
         stop(f"There is no stored request of session {session}.")
     folder.mkdir(parents=True, exist_ok=True)
+    there = {path.name.partition("-")[2]: path for path in folder.glob(f"*{PACKED}")}  # of an earlier export
     written = []
     for number, row in enumerate(rows, 1):
-        written.append(folder / f"{number:04}-{row['id']}{PACKED}")
-        save_capture(written[-1], lines_of(Recording(load(reader, row))))
+        name = f"{row['id']}{PACKED}"
+        written.append(there.get(name) or folder / f"{number:04}-{name}")
+        recording = Recording(load(reader, row))
+        warn_of_missing(recording)
+        save_capture(written[-1], lines_of(recording))
     return written
 
 
@@ -168,6 +176,14 @@ def write_test(wanted: str, output: Path | None, settings: "Settings") -> tuple[
     path.write_text(TEST.format(settings=repr(given), **words), "utf-8")
     save_capture(capture, lines_of(recording))
     return [path, capture], found
+
+
+def warn_of_missing(recording: "Recording") -> None:
+    """Say that a capture is not whole."""
+    from app.capture_text import missing_lines
+
+    for _, text in missing_lines(recording.capture):
+        click.echo(f"{one_line(recording.id)}: {text}", err=True)
 
 
 def lines_of(recording: "Recording") -> Iterable[str]:

@@ -43,7 +43,7 @@ def replay(
     the client got then. --to upstream sends the client's request to a model, and prints both answers.
 
     Exit codes: 0 replayed, and the same; 1 there is a difference, or it failed; 2 the file or the settings were wrong;
-    130 Ctrl-C.
+    130 Ctrl-C (a server that it ends: 0).
     """
     from app.commands.sources import read_file
 
@@ -61,10 +61,13 @@ def replay(
 
 def to_client(recording: "Recording", speed: float, port: int | None) -> None:
     """Print the answer at its pace, or serve it."""
+    from app.capture_text import missing_lines
     from app.replay_server import paced
 
     if not recording.writes:
         stop("The capture does not hold what the client got.", FAULTS)
+    for _, text in missing_lines(recording.capture):
+        click.echo(text, err=True)
     if port is not None:
         serve(recording, speed, port)
         return

@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 import click
@@ -23,8 +24,7 @@ from app.commands.options import (
 )
 from app.config import ROOT, Settings, check_bind, read_environ
 from app.errors import ConfigError
-from app.local_models.errors import LocalModelsMissing
-from app.local_models.keeper_client import is_installed
+from app.extras import EXTRAS, GEVENT, Extra
 
 GUNICORN = ["gunicorn", "-c", "python:app.server", "app:create_app()"]
 # gevent must replace locks and sockets before the first of them is made.
@@ -50,21 +50,34 @@ def listening(command: Command) -> Command:
     return command
 
 
+def extras(command: Command) -> Command:
+    """Add an option for each extra: it must be there. run.sh installs it before it comes here."""
+    for extra in reversed(EXTRAS):
+        words = f"Have what {extra.needs}; ./run.sh --{extra.name} installs it, once."
+        check = partial(_check_installed, extra)
+        command = click.option(f"--{extra.name}", is_flag=True, expose_value=False, callback=check, help=words)(command)
+    return command
+
+
+def _check_installed(extra: Extra, context: click.Context, parameter: click.Parameter, asked: bool) -> None:
+    if asked and not extra.installed:
+        stop(extra.missing)
+
+
 @click.command(context_settings=HELP, epilog=EXIT_CODES)
 @click.argument("port_argument", metavar="[PORT]", type=click.IntRange(0, 65535), required=False)
 @click.option("--bind", help="HOST:PORT, unix:PATH, fd://N, or `auto`: the first free port from 11435 on.")
-@click.option("--local", is_flag=True, help="Local models must be able to run; ./run.sh --local installs what they need.")
+@extras
 @listening
 def serve(
-    port_argument: int | None, bind: str | None, local: bool, host: str | None, port: int | None, log_file: str | None,
-    verbose: bool,
+    port_argument: int | None, bind: str | None, host: str | None, port: int | None, log_file: str | None, verbose: bool,
 ) -> None:  # fmt: skip
     """Serve under gunicorn, in the foreground."""
-    if local and not is_installed():
-        stop(str(LocalModelsMissing()))
     host, port, bind = where_to_listen(bind, host, port_argument if port is None else port)
     export(HOST=host, PORT=port, GATEWAY_LOG_FILE=log_file, GATEWAY_VERBOSE="1" if verbose else None)
     settings = load_server_settings()
+    if settings.worker_class == GEVENT.name and not GEVENT.installed:
+        stop(GEVENT.missing, BAD_SETTINGS)
     if bind is None:
         check_free(settings.host, settings.port)
     os.chdir(ROOT)

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from app.capture import Capture
 from app.commands.options import FAULTS, stop
+from app.errors import ConfigError
+from app.log_writer import one_line
 from app.trace_reader import StoreUnavailable, TraceReader
 from app.trace_rows import Row
 
@@ -18,7 +20,7 @@ Found = TypeVar("Found")
 
 LAST = "last"
 SHORTEST_ID = 4
-NO_TABLE = "no such table"  # of a database that no gateway of this version has opened yet
+STRANGE = ("no such table", "no such column", "does not exist")  # what a database says that this version did not make
 
 
 class ReadOnlyStore:
@@ -29,9 +31,9 @@ class ReadOnlyStore:
         self._engine: Engine | None = None
         self.problem: str | None = None
 
-    def read(self, query: "Callable[[Connection], Found]", otherwise: Found) -> Found:
-        """Return what `query` finds, `otherwise` when the database cannot be read now."""
-        from app.database import FAILURES, describe, open_reader
+    def read(self, query: "Callable[[Connection], Found]", otherwise: Found, open_wait: float = 0.0) -> Found:
+        """Return what `query` finds, `otherwise` when the database cannot be read now. Opening it takes no time here."""
+        from app.database import FAILURES, open_reader
 
         try:
             if self._engine is None:
@@ -39,12 +41,29 @@ class ReadOnlyStore:
             with self._engine.connect() as connection:
                 found = query(connection)
         except FAILURES as error:
-            self.problem = describe(error)
-            if NO_TABLE in self.problem:
-                self.problem = "no request was stored yet"
+            self.problem = self._why(error)
             return otherwise
         self.problem = None
         return found
+
+    def _why(self, error: BaseException) -> str:
+        """Put a failure into words: is there no database, is it too new, is nothing in it?"""
+        from app.database import FAILURES, describe, newer_version, open_reader
+
+        said = describe(error)
+        if self._engine is None:
+            return said
+        try:
+            open_reader(self._settings.database_url, self._settings.data_dir).dispose()  # is it still there?
+            if not any(words in said for words in STRANGE):
+                return said
+            with self._engine.connect() as connection:
+                newer = newer_version(connection)
+        except ConfigError as missing:
+            return describe(missing)
+        except FAILURES:
+            newer = None
+        return describe(ConfigError(newer)) if newer else "no request was stored yet"
 
 
 def open_stored(settings: "Settings") -> TraceReader:
@@ -62,15 +81,17 @@ def find_row(reader: TraceReader, wanted: str) -> Row:
             rows = [row] if row else _beginning_with(reader, wanted)
     except StoreUnavailable as error:
         stop(str(error))
+    if not rows and wanted == LAST:
+        stop("No request is stored yet.")
     if not rows:
-        stop(f"There is no stored request {wanted}; `python -m app tail` shows what there is.")
+        stop(f"There is no stored request {one_line(wanted)}; `python -m app tail` shows what there is.")
     if len(rows) > 1:
         stop(f"{len(rows)} requests begin with {wanted}: {', '.join(row['id'] for row in rows[:5])} …")
     return rows[0]
 
 
 def _beginning_with(reader: TraceReader, wanted: str) -> list[Row]:
-    start = "req_" + wanted.removeprefix("req_")
+    start = "req_" + wanted.lower().removeprefix("req_")
     if len(start) < len("req_") + SHORTEST_ID:
         stop(f"{wanted} is too short to find a request by.", FAULTS)
     return [row for row in reader.page(1_000, q=start)[0] if row["id"].startswith(start)]

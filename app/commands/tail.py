@@ -85,21 +85,31 @@ def requests(reader: "TraceReader", wanted: Wanted, lines: int, follow: bool) ->
     """Yield the last requests, then each one as it ends. Raises StoreUnavailable; who follows waits for the database."""
     from app.trace_reader import StoreUnavailable
 
-    feed = Feed(reader)
+    feed, problem = Feed(reader), ""
     try:
         feed.begin()
         rows = reader.page(lines, **wanted.filters())[0] if lines else []
     except StoreUnavailable as error:
         if not follow:
             raise
-        click.echo(f"{one_line(error, LONGEST_ERROR)} It is waited for.", err=True)
-        rows = []
+        rows, problem = [], tell_once(error, "")
     for row in filter(wanted.fits, reversed(rows)):
         feed.skip(row)
         yield row
     while follow:
-        yield from filter(wanted.fits, feed.news())
+        try:
+            rows, problem = feed.news(), ""
+        except StoreUnavailable as error:
+            rows, problem = [], tell_once(error, problem)
+        yield from filter(wanted.fits, rows)
         time.sleep(PAUSE)
+
+
+def tell_once(error: Exception, told: str) -> str:
+    """Say what is waited for, if it is not what was told already; return that."""
+    if str(error) != told:
+        click.echo(f"{one_line(error, LONGEST_ERROR)}. It is waited for.", err=True)
+    return str(error)
 
 
 class Feed:
@@ -123,13 +133,8 @@ class Feed:
             self._seen[row["id"]] = row["updated"]
 
     def news(self) -> list["Row"]:
-        """Return the requests that ended since the last look; none while the database cannot be read."""
-        from app.trace_reader import StoreUnavailable
-
-        try:
-            rows = self._reader.changed(self._since - OVERLAP)
-        except StoreUnavailable:
-            return []  # the gateway may be making it
+        """Return the requests that ended since the last look. Raises StoreUnavailable."""
+        rows = self._reader.changed(self._since - OVERLAP)
         fresh = [row for row in rows if row["id"] not in self._seen]
         for row in rows:
             self.skip(row)

@@ -9,9 +9,12 @@ from typing import Any
 
 from app.emulation.declared_tools import CUT_OFF
 from app.emulation.events import Call, Text
+from app.emulation.json_fence import FenceReader, Reader, TextReader
 from app.emulation.tool_call_xml import ToolCallReader
+from app.utils.json_text import load
 from app.utils.tokens import content_texts
 
+COPIED = "this is the example; give the arguments that you mean"
 COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
@@ -20,9 +23,9 @@ class Choice:
 
     __slots__ = ("broken", "calls", "finish", "head", "index", "open", "reader", "said")
 
-    def __init__(self, index: int, tools: Sequence[Mapping[str, Any]], single: bool) -> None:
+    def __init__(self, index: int, reader: Reader) -> None:
         self.index = index
-        self.reader = ToolCallReader(tools, single=single)
+        self.reader = reader
         self.said: list[str] = []
         self.broken: list[Call] = []
         self.calls = 0
@@ -34,11 +37,20 @@ class Choice:
 class AnswerReader:
     """Feed it an answer's chunks, or a whole answer; it returns chunks. One for each upstream answer.
 
+    `wants_json`: the answer was asked to be JSON; a fence around it is left out. `example` is the call that the prompt
+    shows: a model that repeats it does not mean it.
     `broken` are calls that do not fit their tool, held back for `correct`; `made` is what left, with its place.
     """
 
-    def __init__(self, tools: Sequence[Mapping[str, Any]], single: bool = False) -> None:
-        self._tools, self._single = tools, single
+    def __init__(
+        self,
+        tools: Sequence[Mapping[str, Any]],
+        single: bool = False,
+        wants_json: bool = False,
+        example: tuple[str, dict[str, Any]] | None = None,
+    ) -> None:
+        self._tools, self._single, self._wants_json = tools, single, wants_json
+        self._example = example
         self._choices: dict[int, Choice] = {}
         self._usage: dict[str, Any] | None = None
         self.made: list[tuple[str, Call]] = []
@@ -61,6 +73,11 @@ class AnswerReader:
     def dropped(self) -> int:
         """Characters behind the end of the answers: results that the model made up itself."""
         return sum(choice.reader.dropped for choice in self._choices.values())
+
+    @property
+    def unfenced(self) -> bool:
+        """Whether a code fence was left out."""
+        return any(getattr(choice.reader, "unfenced", False) for choice in self._choices.values())
 
     @property
     def correctable(self) -> bool:
@@ -105,8 +122,12 @@ class AnswerReader:
     def _choice(self, index: object) -> Choice:
         number = index if isinstance(index, int) else 0
         if number not in self._choices:
-            self._choices[number] = Choice(number, self._tools, self._single)
+            self._choices[number] = Choice(number, self._make_reader())
         return self._choices[number]
+
+    def _make_reader(self) -> Reader:
+        reader = ToolCallReader(self._tools, single=self._single) if self._tools else TextReader()
+        return FenceReader(reader) if self._wants_json else reader
 
     def _take_delta(self, choice: Choice, entry: dict, delta: dict) -> list[dict]:
         choice.finish = entry.get("finish_reason") or choice.finish
@@ -125,16 +146,21 @@ class AnswerReader:
         for event in events:
             if isinstance(event, Text):
                 out.append(_chunk(choice, {"content": event.text}))
-            elif event.problem:
-                choice.broken.append(event)
+            elif event.problem or self._is_example(event):
+                choice.broken.append(event if event.problem else event._replace(problem=COPIED))
             else:
                 out.append(self._call(choice, event))
         return out
 
+    def _is_example(self, call: Call) -> bool:
+        return self._example is not None and (call.name, load(call.arguments.encode())) == self._example
+
     def _call(self, choice: Choice, call: Call) -> dict:
         self.made.append((f"choices[{choice.index}].tool_calls[{choice.calls}]", call))
-        # A half call leaves as the model wrote it, which is no JSON: whoever repairs the answer sees that it is broken.
-        function = {"name": call.name, "arguments": call.raw if call.problem == CUT_OFF else call.arguments}
+        # A half call leaves as the model wrote it, which is no JSON, and the example without its name: whoever repairs
+        # the answer sees that they are broken.
+        name = "" if call.problem == COPIED else call.name
+        function = {"name": name, "arguments": call.raw if call.problem == CUT_OFF else call.arguments}
         # 96 random bits: unique without asking anybody
         made = {"index": choice.calls, "id": "call_" + os.urandom(12).hex(), "type": "function", "function": function}
         choice.calls += 1
@@ -161,12 +187,19 @@ class AnswerReader:
         return [made for part in parts for made in self.take(part)] + self.end(complete)
 
     def correct(self, second: "AnswerReader") -> None:
-        """Put the calls of a second answer in the place of the broken ones; without any, the first ones stay."""
+        """Put the calls of a second answer in the place of the broken ones; without any, the first ones stay.
+
+        A model may write all its calls again; those that have left are not to be run twice.
+        """
         better = [call for _, call in second.made] or second.broken
+        for _, made in self.made:
+            again = next((call for call in better if call[:2] == made[:2]), None)
+            better = [call for call in better if call is not again]
         for choice in self._choices.values():
             if better and (choice.broken or not choice.calls):
-                wanted = len(choice.broken) or len(better)
-                choice.broken, better = better[:wanted], better[wanted:]
+                chosen = _chosen(better, choice.broken)
+                better = [call for call in better if not any(call is taken for taken in chosen)]
+                choice.broken = chosen
         if self._usage is not None and second._usage is not None:
             self._usage = {
                 **self._usage,
@@ -186,6 +219,15 @@ class AnswerReader:
         if out and self._usage is not None:
             out[-1]["usage"] = self._usage
         return out
+
+
+def _chosen(better: list[Call], broken: list[Call]) -> list[Call]:
+    """Choose what takes the place of broken calls: of too many the last ones, of the same tools if there are enough."""
+    if not broken or len(better) <= len(broken):
+        return better
+    names = {call.name for call in broken}
+    alike = [call for call in better if call.name in names]
+    return (alike if len(alike) >= len(broken) else better)[-len(broken) :]
 
 
 def _sum(first: object, second: object) -> object:

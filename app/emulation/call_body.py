@@ -45,6 +45,7 @@ class CallBody:
         self._scan = JsonScan()
         self._parameters = ParameterScan()
         self._tag_open = self._tagged = self._empty = False
+        self.cut = False  # the answer ended before the value did
         self._state = BEHIND_OPENER.get(opener, CallBody._json)
 
     @property
@@ -93,6 +94,7 @@ class CallBody:
         return at
 
     def _wait(self, at: int, final: bool) -> int:
+        self.cut = final
         return self._fail(at) if final else -1
 
     def _header(self, text: str, at: int, final: bool) -> int:
@@ -228,7 +230,7 @@ class CallBody:
     def _json(self, text: str, at: int, final: bool) -> int:
         if at == len(text):
             if final:
-                self.status = READ
+                self.status, self.cut = READ, True
             return at if final else -1
         stop = self._scan.feed(text, at, final)
         self._raw.append(text[at:stop])

@@ -11,7 +11,7 @@ from app.emulation.harmony_header import ANALYSIS, ASSISTANT, CALL, CHANNEL, COM
 from app.emulation.json_end import JsonEnd
 from app.emulation.marks import Marks
 
-TO = " to="
+TO, JSON = " to=", " json"
 _RECIPIENT = " to=functions."
 _SEAMS = tuple(ASSISTANT + word for word in (ANALYSIS, COMMENTARY, FINAL, _RECIPIENT))
 _SEAM = Marks(_SEAMS)
@@ -23,11 +23,16 @@ _OPENINGS = (
     (re.compile(rf"(?:{ANALYSIS}|{COMMENTARY})(?:[^\W_]|[\"'(\[*])|{COMMENTARY} to="), STRIPPED),
     (re.compile(rf"{ASSISTANT}(?:{ANALYSIS}|{FINAL}|{COMMENTARY})"), STRIPPED),
     # "finally" is English; "finalThe", "final42" and "final네" are not.
-    (re.compile(rf"{FINAL}(?:[A-Z0-9\"'(\[*#`{{]|[^\x00-\x7f])"), STRIPPED),
+    (re.compile(rf"{FINAL}(?:[A-Z0-9\"'(\[*#`{{<>$|\\\n]|[^\x00-\x7f]|{JSON}[\[{{]|- )"), STRIPPED),
     (re.compile(rf"(?:{ASSISTANT} )?to=[A-Za-z_]"), HEADER),
 )
+_FINAL_WORD = re.compile(rf"{FINAL}([a-z]+)")
+_WORDS_OF_FINAL = (
+    *("ly", "s", "e", "ist", "ists", "ity", "ement", "mente"),
+    *(root + end for root in ("is", "iz") for end in ("e", "ed", "es", "er", "ing", "ation")),
+)
 _AFTER_ROLE = (ANALYSIS, FINAL, COMMENTARY, TO)
-_WORDS = (ANALYSIS, FINAL, COMMENTARY + TO, TO[1:], *(ASSISTANT + word for word in _AFTER_ROLE))
+_WORDS = (ANALYSIS, FINAL + JSON, FINAL + "-", COMMENTARY + TO, TO[1:], *(ASSISTANT + word for word in _AFTER_ROLE))
 _OPENING_BEGUN = frozenset(word[:size] for word in _WORDS for size in range(len(word) + 1))
 MAX_BLANKS = 64
 
@@ -40,10 +45,19 @@ def read_opening(text: str) -> str | None:
     for pattern, kind in _OPENINGS:
         if pattern.match(plain):
             return kind
+    if word := _FINAL_WORD.match(plain):
+        return _read_final_word(word[1], word.end() == len(plain))
     return None if plain in _OPENING_BEGUN else PLAIN
 
 
-BODY, PEEK, NAME, ARGUMENTS, LAST = range(5)
+def _read_final_word(rest: str, grows: bool) -> str | None:
+    """Tell whether "final" and what is glued to it make a word, or a header and the first word of its message."""
+    if grows and any(known.startswith(rest) for known in _WORDS_OF_FINAL):
+        return None
+    return PLAIN if rest in _WORDS_OF_FINAL else STRIPPED
+
+
+BODY, PEEK, PEEK_FINAL, NAME, ARGUMENTS, LAST = range(6)
 
 
 class StrippedReader:
@@ -81,12 +95,15 @@ class StrippedReader:
     def end(self) -> list[str]:
         """Return what was held back."""
         held, self._held = self._held, ""
-        return [held] if held else []
+        head = [MESSAGE] if self._state == PEEK_FINAL else []
+        return [*head, held] if held else head
 
     def _step(self, text: str, at: int, out: list[str]) -> int:
         """Read the next stretch of `text`; return where it ends."""
         if self._state == PEEK:
             return self._peek(text, at, out)
+        if self._state == PEEK_FINAL:
+            return self._peek_final(text, at, out)
         if self._state == ARGUMENTS:
             end = self._scan.feed(text, at)
             out.append(text[at : end if end >= 0 else len(text)])
@@ -120,11 +137,9 @@ class StrippedReader:
             self._state = NAME
             return at
         out += (CHANNEL, word)
-        if word == COMMENTARY:
-            self._state = PEEK
-        else:
+        if word == ANALYSIS:
             out.append(MESSAGE)
-            self._state = LAST if word == FINAL else BODY
+        self._state = {COMMENTARY: PEEK, FINAL: PEEK_FINAL}.get(word, BODY)
         return at
 
     def _peek(self, text: str, at: int, out: list[str]) -> int:
@@ -139,3 +154,13 @@ class StrippedReader:
             out.append(MESSAGE)
             self._state = BODY
         return at
+
+    def _peek_final(self, text: str, at: int, out: list[str]) -> int:
+        """Leave out what says that the answer is JSON."""
+        behind = text[at : at + len(JSON) + 1]
+        if JSON.startswith(behind):
+            self._held = behind
+            return len(text)
+        out.append(MESSAGE)
+        self._state = LAST
+        return at + len(JSON) if behind.startswith(JSON) and behind[-1] in "{[" else at

@@ -1,8 +1,8 @@
 """Where one JSON value ends in a text that arrives in pieces, though the value may be written loosely.
 
-It looks at each character once and builds nothing. Strings may stand in single quotes, hold raw line breaks and, where
-what follows shows that it cannot be the end, their own quote unescaped (`"echo "hi""`): in sound JSON a string is
-always followed by one of `: , } ]`, so that sound JSON is never read otherwise than a parser reads it.
+It looks at each character once and builds nothing. Strings may stand in single quotes or backticks, hold raw line
+breaks and, where what follows shows that it cannot be the end, their own quote unescaped (`"echo "hi""`): in sound
+JSON a string is always followed by one of `: , } ]`, so that sound JSON is never read otherwise than a parser reads it.
 """
 
 import re
@@ -21,8 +21,9 @@ ENDS = ("</tool_call", "</function", "<tool_call", "<function=", "<tool_result",
 STRUCTURE = Marks((*ENDS, *TOKENS))
 
 _FOLLOWED_BY = {KEY: ":=", OBJECT_VALUE: ",}", ARRAY_VALUE: ",]}", KEYWORD_VALUE: ",)"}
-_OUTSIDE = re.compile(r"[\"'{}\[\]()<,:=]")
-_INSIDE = {quote: re.compile(rf"[{quote}\\]") for quote in "\"'"}
+QUOTES = "\"'`"  # JSON's, Python's, and JavaScript's for text of several lines
+_OUTSIDE = re.compile(rf"[{QUOTES}{{}}\[\]()<,:=]")
+_INSIDE = {quote: re.compile(rf"[{quote}\\]") for quote in QUOTES}
 _BLANKS = re.compile(r"\s*")
 
 
@@ -116,7 +117,7 @@ class JsonScan:
         if mark == "<":
             self.status = MARK
             return until
-        if mark in "\"'":
+        if mark in QUOTES:
             self._open_string(mark)
         elif mark in "{[(":
             self._open(mark)
@@ -128,8 +129,8 @@ class JsonScan:
         return until + 1
 
     def _open_string(self, quote: str) -> None:
-        if quote == "'" and not self._at_start:
-            return  # an apostrophe
+        if quote != '"' and not self._at_start:
+            return  # an apostrophe, a fence
         self._state, self._quote = INSIDE, quote
         top = self._stack[-1] if self._stack else "["
         if self._expect_key:

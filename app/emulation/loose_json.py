@@ -8,16 +8,16 @@ from typing import NamedTuple
 
 import orjson
 
-from app.emulation.json_scan import ARRAY_VALUE, KEY, KEYWORD_VALUE, OBJECT_VALUE, OPENERS, closes
+from app.emulation.json_scan import ARRAY_VALUE, KEY, KEYWORD_VALUE, OBJECT_VALUE, OPENERS, QUOTES, closes
 
 MAX_DEPTH = 100
 WORDS = {"true": True, "True": True, "false": False, "False": False, "null": None, "None": None, "NaN": None}
-ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", '"': '"', "'": "'", "\\": "\\", "/": "/"}
+ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", '"': '"', "'": "'", "`": "`", "\\": "\\", "/": "/"}
 
-_STRING = {quote: re.compile(rf"[{quote}\\]") for quote in "\"'"}
+_STRING = {quote: re.compile(rf"[{quote}\\]") for quote in QUOTES}
 _BLANKS = re.compile(r"\s*")
 _WORD = re.compile(r"[^,\]}\)\n]*")
-_BARE_KEY = re.compile(r"[^\s:=,\[\]{}()\"']+")
+_BARE_KEY = re.compile(r"[^\s:=,\[\]{}()\"'`]+")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _UNICODE = re.compile(r"\\u([0-9a-fA-F]{4})(?:\\u([dD][c-fC-F][0-9a-fA-F]{2}))?")
 
@@ -81,7 +81,7 @@ class _Parser:
             self.at += 1
             self._open.append(first)
             return self._object() if first == "{" or self._open == ["("] else self._array()
-        if first in ('"', "'"):
+        if first and first in QUOTES:
             return self._string(place)
         return self._word()
 
@@ -91,7 +91,7 @@ class _Parser:
         while not self._ends():
             first = self.text[self.at]
             bare = _BARE_KEY.match(self.text, self.at)
-            if first in ('"', "'"):
+            if first in QUOTES:
                 key = self._string(KEY)
             elif bare:
                 key, self.at = bare[0], bare.end()
@@ -119,6 +119,9 @@ class _Parser:
         """Pass blanks and commas; tell whether the innermost bracket is closed here, by itself, another or the end."""
         comma = False
         while following := self.skip_blanks():
+            if self.text.startswith("```", self.at):  # the fence around it all: brackets are missing
+                self.at = len(self.text)
+                break
             opener = OPENERS.get(following)
             if opener in self._open:
                 self.at += self._open.pop() == opener

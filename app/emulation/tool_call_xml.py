@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.emulation.call_body import FAILED, OPENERS, READING, CallBody
-from app.emulation.declared_tools import NOTHING, DeclaredTools
+from app.emulation.declared_tools import CUT_OFF, NOTHING, DeclaredTools
 from app.emulation.event_list import EventList
 from app.emulation.events import Call, Text
 from app.emulation.loose_json import is_sound
@@ -22,6 +22,7 @@ from app.utils.json_text import dump
 RESULTS = ("<tool_result", "<tool_response")
 MAX_RESUMED = 8
 LONGEST_CLOSER = 40
+LEAST_OPENER = 6  # characters; "<tool_"
 FENCE_WORDS = ("", "xml", "json", "text", "plaintext", "html", "tool_call", "tool_code")
 START, THINKING, TEXT, BODY, BEHIND, WHOLE, BEHIND_WHOLE, DROPPING = range(8)
 
@@ -133,7 +134,11 @@ class ToolCallReader:
     def _text(self) -> bool:
         found = _MARKS.search(self._buffer, self._at)
         if found is None:
-            self._say_to(len(self._buffer) if self._final else _MARKS.held(self._buffer, self._at))
+            held = _MARKS.held(self._buffer, self._at)
+            if self._final and _is_cut_opener(self._buffer[held:]):
+                self._say_to(held)
+                return self._cut_off()
+            self._say_to(len(self._buffer) if self._final else held)
             return False
         self._say_to(found.start())
         mark = found[0]
@@ -179,6 +184,8 @@ class ToolCallReader:
         if body.undeclared:
             self.undeclared.append(body.undeclared)
         if found is None:
+            if body.cut:
+                return self._cut_off(body.text)
             self._events.say(_TOKENS.remove(body.text))
             return self._to(TEXT)
         self._inside, self._fenced = True, body.fenced or body.text.startswith("```")
@@ -201,12 +208,21 @@ class ToolCallReader:
         for position, written in enumerate(found.calls):
             last = position == len(found.calls) - 1
             text = raw if len(found.calls) == 1 else dump(written.whole).decode()
-            call = self._tools.make(written, text, found.notes, found.problem if last else None)
-            if call is None:
+            problem = found.problem if last else None
+            call = self._tools.make(written, text, found.notes, problem)
+            if call is None and problem == CUT_OFF and written.arguments is NOTHING and self._tools.begins(written.name):
+                self._cut_off(text)
+            elif call is None:
                 self.undeclared.append(written.name)
                 self._events.say(_TOKENS.remove(text))
             elif not (self._single and self._events.calls):
                 self._events.call(call)
+
+    def _cut_off(self, read: str = "") -> bool:
+        """The answer ended before a call had its whole name: there is nothing to show, and nothing to run."""
+        self._events.call(Call("", "{}", CUT_OFF, (), read + self._buffer[self._at :]))
+        self._at = len(self._buffer)
+        return self._to(TEXT)
 
     def _behind(self) -> bool:
         """Behind a call: blanks, its closing tag and stray brackets are left out."""
@@ -320,6 +336,11 @@ class ToolCallReader:
         self.dropped += len(self._buffer) - self._at
         self._at = len(self._buffer)
         return False
+
+
+def _is_cut_opener(text: str) -> bool:
+    """Tell whether what ends an answer can be nothing but the beginning of an opening tag."""
+    return len(text) >= LEAST_OPENER and _OPENING.begun(text, 0)
 
 
 def _swallowed(raw: str) -> re.Match[str] | None:

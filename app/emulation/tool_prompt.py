@@ -19,6 +19,8 @@ from app.utils.schema import DEFINITIONS, inline_refs
 LONGEST_SUMMARY = 120
 MAX_NESTING = 4
 PLACEHOLDERS: dict[str, Any] = {"integer": 1, "number": 1, "boolean": True}
+OPEN = "..."  # stands for a text
+TEXT_KEYS = ("text", "refusal")  # of a content's part
 KEPT = ("type", "enum", "required")  # what a compact schema keeps of a schema, beside what is inside it
 
 HOW = """# Tools
@@ -42,14 +44,16 @@ def tools_section(tools: Sequence[Mapping[str, Any]], tool_choice: object) -> st
     functions = [function for tool in tools if (function := _function(tool)) is not None]
     if not functions or tool_choice == "none":
         return ""
-    return _section(dump(functions), _chosen(tool_choice), tool_choice == "required")
+    name = _chosen(tool_choice)
+    known = any(function["name"] == name for function in functions)
+    return _section(dump(functions), name if known else "", tool_choice == "required" or bool(name))
 
 
 @lru_cache(maxsize=64)
 def _section(written: bytes, name: str, must: bool) -> str:
     """Write the section once for a conversation, whose tools stay the same."""
     functions = orjson.loads(written)
-    lines = [HOW.format(example=_example([known for known in functions if known["name"] == name] or functions))]
+    lines = [HOW.format(example=_call_block(*_example(functions, name)))]
     if name:
         lines.append(f"- {MUST_NAMED.format(name=name)}")
     elif must:
@@ -71,16 +75,23 @@ def _chosen(tool_choice: object) -> str:
     return name if isinstance(name, str) else ""
 
 
-def _example(functions: Sequence[Mapping[str, Any]]) -> str:
-    """Show a call of the first tool that is easy to write: one or two parameters that must be given, none nested."""
+def example_call(tools: Sequence[Mapping[str, Any]], tool_choice: object) -> tuple[str, dict[str, Any]] | None:
+    """Return name and arguments of the section's example, None where they might be meant: no text in them is left open."""
+    functions = [function for tool in tools if (function := _function(tool)) is not None]
+    found = _example(functions, _chosen(tool_choice)) if functions else ("", {})
+    return found if OPEN in found[1].values() else None
+
+
+def _example(functions: Sequence[Mapping[str, Any]], chosen: str) -> tuple[str, dict[str, Any]]:
+    """Make a call of the first tool that is easy to write: one or two parameters that must be given, none nested."""
 
     def effort(function: Mapping[str, Any]) -> tuple[bool, bool]:
         needed = [_placeholder(sub) for sub in _needed(_schema(function)).values()]
         return any(isinstance(value, list | dict) for value in needed), not 0 < len(needed) < 3
 
-    function = min(functions, key=effort)
+    function = min([known for known in functions if known["name"] == chosen] or functions, key=effort)
     needed = _needed(_schema(function))
-    return _call_block(function["name"], {name: _placeholder(sub) for name, sub in needed.items()})
+    return function["name"], {name: _placeholder(sub) for name, sub in needed.items()}
 
 
 def _needed(schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -98,7 +109,7 @@ def _placeholder(schema: object, nesting: int = 0) -> Any:
         return [_placeholder(schema.get("items"), nesting + 1)]
     if kind == "object" and isinstance(schema, Mapping) and nesting < MAX_NESTING:
         return {name: _placeholder(sub, nesting + 1) for name, sub in _needed(schema).items()}
-    return PLACEHOLDERS.get(kind.partition("|")[0], "...")
+    return PLACEHOLDERS.get(kind.partition("|")[0], OPEN)
 
 
 def _schema(function: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -200,7 +211,7 @@ def render_messages(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any
 
 def _plain(message: Mapping[str, Any], names: dict[str, str]) -> dict[str, Any]:
     role = {"developer": "system"}.get(str(message.get("role")), message.get("role"))
-    text = _text(message.get("content"))
+    text = text_of(message.get("content"))
     if role != "assistant":
         return {"role": role if role == "system" else "user", "content": text}
     calls = list(_calls(message))
@@ -228,15 +239,26 @@ def _result(message: Mapping[str, Any], names: Mapping[str, str]) -> str:
     call_id = message.get("tool_call_id")
     name = message.get("name") or names.get(str(call_id))
     known = {key: value for key, value in (("name", name), ("tool_call_id", call_id)) if value}
-    return f"<tool_result>\n{_json({**known, 'content': _text(message.get('content'))})}\n</tool_result>"
+    return f"<tool_result>\n{_json({**known, 'content': text_of(message.get('content'))})}\n</tool_result>"
 
 
-def _text(content: object) -> str:
+def others_in(messages: Sequence[Mapping[str, Any]]) -> int:
+    """Count the parts of messages that are no texts: images, sounds, files."""
+    contents = [message["content"] for message in messages if isinstance(message.get("content"), list)]
+    return sum(1 for content in contents for part in content if is_other(part))
+
+
+def is_other(part: object) -> bool:
+    """Tell whether a part of a content is no text."""
+    return isinstance(part, Mapping) and not any(isinstance(part.get(key), str) for key in TEXT_KEYS)
+
+
+def text_of(content: object) -> str:
     """Join the texts of a content; what is no text is named in brackets."""
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else ()
-    return "\n".join(_part_text(part) for part in parts)
+    return "\n".join(map(_part_text, parts))
 
 
 def _part_text(part: object) -> str:
@@ -244,7 +266,7 @@ def _part_text(part: object) -> str:
         return part
     if not isinstance(part, Mapping):
         return ""
-    for key in ("text", "refusal"):
+    for key in TEXT_KEYS:
         if isinstance(part.get(key), str):
             return str(part[key])
     kind = {"image_url": "image", "input_image": "image", "input_audio": "audio"}.get(str(part.get("type")), "file")
@@ -283,13 +305,12 @@ def _json(value: object, separators: tuple[str, str] = (", ", ": ")) -> str:
     return _BREAKS_OUT.sub(r"\\u003c", text)
 
 
-def repair_message(calls: Sequence[Call]) -> str:
-    """Write the user message that asks for these calls once more."""
-    lines = [f"- {call.name}: {call.problem or 'not valid'}" for call in calls]
-    return "\n".join(
-        (
-            "Nothing was run, because these tool calls are not valid:",
-            *lines,
-            "Write them again, complete and corrected, as <tool_call> blocks and nothing else.",
-        )
-    )
+def repair_message(calls: Sequence[Call], others: bool = False) -> str:
+    """Write the user message that asks for these calls once more; `others` of the same answer were sound."""
+    begin = "Nothing was run, because these tool calls are not valid:"
+    end = "Write them again, complete and corrected, as <tool_call> blocks and nothing else."
+    if others:
+        begin = "These tool calls are not valid and were not run; the others of your answer were:"
+        end = "Write only these again, complete and corrected, as <tool_call> blocks and nothing else."
+    lines = [f"- {call.name or 'a call'}: {call.problem or 'not valid'}" for call in calls]
+    return "\n".join((begin, *lines, end))

@@ -17,7 +17,8 @@ MODULES = {"litellm": "litellm_sdk"} | {name: name for name in ("relay", "mock",
 class Engine(Protocol):
     """`complete` returns a chat.completion as a dict; `stream` yields lists of chunks, one list per upstream read.
 
-    A module has them as functions, what stands around an engine (app/emulated.py) as methods.
+    A module has them as functions, what stands around an engine (app/emulated.py) as methods. Where it says
+    NOTES_REQUEST, it notes in the trace what it sends; else that is the body it gets. WHOLE_CALLS: none grows.
     """
 
     def complete(self, body: dict[str, Any], target: Target, call: UpstreamCall) -> dict[str, Any]: ...

@@ -40,7 +40,7 @@ class Answer:
     def __init__(self, headers: Mapping[str, str], status: int = 200, limit: int = WHOLE_LIMIT) -> None:
         self._status = status
         self._left = limit  # bytes that may still come
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
         self._lines = VercelReader(is_announced(headers))
         self._splitter = StatsSplitter()
         self._filter = SpecialTokenFilter()

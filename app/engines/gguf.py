@@ -11,11 +11,13 @@ from dataclasses import replace
 from typing import Any
 
 from app.call import UpstreamCall
+from app.emulation.tool_prompt import others_in, text_of
 from app.engines import openai_wire, relay
 from app.errors import ConfigError
 from app.local_models.errors import ModelLoading
 from app.local_models.keeper_client import KeeperClient, Loaded, client_for
 from app.measures import UPSTREAM
+from app.quirks.tool_names import function_name
 from app.utils.assemble import assemble
 from app.utils.model_resolver import Target
 
@@ -46,7 +48,9 @@ def stream(body: dict[str, Any], target: Target, call: UpstreamCall) -> Iterator
                 yield []
                 continue
             here = replace(target, base_url=loaded.base_url, api_key=loaded.key, headers={})
-            with relay.send(_without_names(body), here, call) as exchange:
+            if images := others_in(body["messages"]):
+                call.note("emulation.images", "messages", images, "named in the text")
+            with relay.send(for_llama(body), here, call) as exchange:
                 yield from openai_wire.read_chunks(exchange, call)
 
 
@@ -67,10 +71,22 @@ def _lease(order: dict[str, Any], call: UpstreamCall, stack: ExitStack) -> Itera
         return
 
 
-def _without_names(body: dict[str, Any]) -> dict[str, Any]:
-    """llama.cpp's templates know neither `name` on messages nor null fields."""
+def for_llama(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a body as llama.cpp takes it.
+
+    Its templates know neither `name` on messages nor null fields. No model has its projector loaded here: for an image it
+    would refuse the whole conversation, so that one is named in the text. A `tool_choice` that is an object it takes for
+    "auto": one that names a tool becomes that tool alone, which must be called.
+    """
     messages = [
         {name: value for name, value in message.items() if value is not None and name != "name"}
         for message in body["messages"]
     ]
-    return {**body, "messages": messages}
+    for message in messages:
+        if others_in([message]):
+            message["content"] = text_of(message["content"])
+    made = {**body, "messages": messages}
+    if named := function_name(body.get("tool_choice")):
+        chosen = [tool for tool in body.get("tools") or () if function_name(tool) == named]
+        made |= {"tools": chosen, "tool_choice": "required"} if chosen else {}
+    return made

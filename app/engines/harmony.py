@@ -20,8 +20,7 @@ from app.utils.json_text import dump
 from app.utils.model_resolver import Target
 
 WHOLE_CALLS = True  # each call comes in one piece
-
-_refused: dict[str, frozenset[str]] = {}  # hints by URL, for the life of the process
+NOTES_REQUEST = True  # what is sent is not what the turn prepared
 
 
 def complete(body: dict[str, Any], target: Target, call: UpstreamCall) -> dict[str, Any]:
@@ -42,17 +41,15 @@ def stream(body: dict[str, Any], target: Target, call: UpstreamCall) -> Iterator
     """Yield the answer as chat.completion.chunk dicts, one list per read."""
     url = endpoint(target)
     fields, make_reader = request_of(body, target)
-    asked_again = "unusable" in call.trace.measures.retries  # see turn.py: each reason serves once
-    make = partial(
-        CompletionReader, make_reader, target.model, again=not asked_again, streamed=bool(body.get("stream"))
-    )
-    left_out = _refused.get(url, frozenset())
+    again, streamed = not call.last_attempt, bool(body.get("stream"))
+    make = partial(CompletionReader, make_reader, target.model, again=again, streamed=streamed)
+    left_out = call.lessons.fields.get(url, frozenset())
     while True:
         sent = {name: value for name, value in fields.items() if name not in left_out}
         try:
             for batch in _ask(url, sent, make(), target, call):
                 if batch and left_out:
-                    _refused[url] = left_out
+                    call.lessons.fields[url] = left_out
                 yield batch
             return
         except UpstreamError as error:

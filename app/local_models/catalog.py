@@ -1,5 +1,10 @@
-"""The models that this process knows to be on the machine: found once, looked for again when asked or when one is missed."""
+"""The models that this process knows to be on the machine: found once, looked for again when asked or when one is missed.
 
+Who is asked to look again leaves word for the other workers: the date of a file in the data folder.
+"""
+
+import contextlib
+import os
 import threading
 import time
 from collections.abc import Mapping
@@ -15,14 +20,17 @@ if TYPE_CHECKING:
     from app.config import Settings
 
 FRESH_SECONDS = 30.0  # a list may be this old
+WORD = "models-looked-for"
 MISSED_SECONDS = 3.0  # a name that is not there is looked for again after this time
 
 
 class Catalog:
-    """What one scan found. Safe for threads; only one of them scans."""
+    """What one scan found. Safe for threads; only one of them scans. `word` is the file that all workers look at."""
 
-    def __init__(self, environ: Mapping[str, str], home: Path, cwd: Path) -> None:
+    def __init__(self, environ: Mapping[str, str], home: Path, cwd: Path, word: Path | None = None) -> None:
         self._places = (environ, home, cwd)
+        self._word = word
+        self._heard = 0
         self._lock = threading.Lock()
         self._found: Discovery | None = None
         self._at = 0.0
@@ -36,15 +44,27 @@ class Catalog:
         return _find(name, self._look(FRESH_SECONDS)) or _find(name, self._look(MISSED_SECONDS))
 
     def rescan(self) -> Discovery:
-        """Look now, and return what was found."""
+        """Look now, have the other workers look when they are asked next, and return what was found."""
+        if self._word is not None:
+            with contextlib.suppress(OSError):
+                self._word.parent.mkdir(parents=True, exist_ok=True)
+                self._word.touch()
         return self._look(0)
 
     def _look(self, age: float) -> Discovery:
         with self._lock:
-            if self._found is None or time.monotonic() - self._at >= age:
-                self._found = scan(*self._places)
+            heard = self._hear()
+            if self._found is None or heard != self._heard or time.monotonic() - self._at >= age:
+                self._found, self._heard = scan(*self._places), heard
                 self._at = time.monotonic()
             return self._found
+
+    def _hear(self) -> int:
+        """Return the date of the last word, 0 where there is none."""
+        try:
+            return os.stat(self._word).st_mtime_ns if self._word is not None else 0
+        except OSError:
+            return 0
 
 
 def _find(name: str, found: Discovery) -> LocalModel | None:
@@ -57,7 +77,7 @@ def _find(name: str, found: Discovery) -> LocalModel | None:
 def catalog(settings: "Settings") -> Catalog:
     """Return the catalog of the settings' environment, one for each environment."""
     named = tuple(sorted((name, value) for name, value in settings.environ.items() if name in VARIABLES))
-    return _catalog(named, str(Path.home()), str(ROOT))
+    return _catalog(named, str(Path.home()), str(ROOT), str(settings.data_dir / WORD))
 
 
 VARIABLES = frozenset(
@@ -67,5 +87,5 @@ VARIABLES = frozenset(
 
 
 @cache
-def _catalog(named: tuple[tuple[str, str], ...], home: str, cwd: str) -> Catalog:
-    return Catalog(dict(named), Path(home), Path(cwd))
+def _catalog(named: tuple[tuple[str, str], ...], home: str, cwd: str, word: str) -> Catalog:
+    return Catalog(dict(named), Path(home), Path(cwd), Path(word))

@@ -1,6 +1,7 @@
 """What can be wrong with a local model, in the gateway's tree of errors."""
 
 from app.errors import GatewayError
+from app.extras import LOCAL
 
 
 class LocalModelsMissing(GatewayError):
@@ -9,10 +10,7 @@ class LocalModelsMissing(GatewayError):
     status, code = 501, "local_models_missing"
 
     def __init__(self) -> None:
-        super().__init__(
-            "Local models need an optional package. Start the gateway once with `./run.sh --local`, "
-            "or install requirements-local.txt."
-        )
+        super().__init__(LOCAL.missing)
 
 
 class ModelLoading(GatewayError):

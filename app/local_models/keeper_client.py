@@ -1,7 +1,6 @@
 """A worker's side of the keeper: start it if there is none, lease models, ask for their state."""
 
 import fcntl
-import importlib.util
 import json
 import os
 import socket
@@ -14,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from app.extras import LOCAL
 from app.local_models.errors import LocalModelsMissing, ModelLoadFailed, ModelLoading
 from app.local_models.keeper_protocol import Channel, connect, socket_path
 from app.local_models.states import DISCOVERED
@@ -175,7 +175,7 @@ class KeeperClient:
 
 def is_installed() -> bool:
     """Tell whether the optional extra is there; it is never imported here."""
-    return importlib.util.find_spec("xllamacpp") is not None
+    return LOCAL.installed
 
 
 @cache

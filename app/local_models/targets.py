@@ -1,5 +1,6 @@
 """A discovered model as a Target, and as a row of the model list; and where a name is looked up: in opencode.json first."""
 
+import difflib
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from app.config import Settings
 
 PROVIDER, ENGINE = "local", "gguf"
+NAMES_SHOWN = 5
 NOTHING: MappingProxyType[str, object] = MappingProxyType({})
 
 
@@ -22,13 +24,23 @@ def find_target(name: str, settings: "Settings", client_key: str | None = None) 
     """Resolve any model that the gateway knows: of opencode.json, else on this machine. Raises as `resolve_model`."""
     if not is_named(name, settings) and (local := local_target(name, settings)):
         return local
-    target = resolve_model(name, settings, client_key)
+    try:
+        target = resolve_model(name, settings, client_key)
+    except ModelNotFound as error:
+        raise _with_local_names(error, name, settings) from None
     if target.engine_name != ENGINE:
         return target
     local = local_target(target.model, settings)
     if local is None:
         raise ModelNotFound(f"There is no GGUF model `{target.model}` on this machine; see GET /api/models.", param="model")
     return replace(target, options={**local.options, **target.options}, limit={**local.limit, **target.limit})
+
+
+def _with_local_names(error: ModelNotFound, name: str, settings: "Settings") -> ModelNotFound:
+    """Say which models there are on this machine, those of near names if there are some."""
+    here = [info.id for info in local_models(settings)]
+    names = difflib.get_close_matches(name[:200].lower(), here, NAMES_SHOWN, cutoff=0.5) or here[:NAMES_SHOWN]
+    return ModelNotFound(f"{error} On this machine: {', '.join(names)}.", param="model") if names else error
 
 
 def find_default(settings: "Settings") -> str | None:

@@ -51,6 +51,7 @@ _DAILY = re.compile(r"per\s?day|daily", re.IGNORECASE)
 _REQUEST_ID = re.compile(r"\breq(?:uest)?[_-][A-Za-z0-9_-]{6,}|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 _RETRY_DIGITS = re.compile(r"429|50[0234]|524")
 JOINER = "\u2060"
+NOTHING = ("null", "None", '""', "[]", "{}")  # bodies that say nothing
 
 
 class TurnUnusable(UpstreamError):
@@ -136,9 +137,9 @@ def _read_text(text: str, depth: int) -> Said:
     if depth < 4 and text.lstrip()[:1] in ("{", "["):
         try:
             return _read(json.loads(text), depth + 1)
-        except ValueError:
-            pass  # a text that only begins like JSON
-    return Said(text.strip())
+        except (ValueError, RecursionError):
+            pass  # a text that only begins like JSON, or that nests without end
+    return Said("" if text.strip() in NOTHING else text.strip())
 
 
 def _read_object(error: dict, depth: int) -> Said:
@@ -185,10 +186,10 @@ def _plain(value: object) -> str:
 
 
 def _status(value: object) -> int | None:
-    if isinstance(value, str) and not value.isdigit():
-        return STATUSES.get(value.upper())
-    number = int(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else 0
-    return number if 400 <= number <= 599 else None
+    if isinstance(value, str):
+        value = int(value) if re.fullmatch("[0-9]{3}", value) else STATUSES.get(value.upper())
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return int(value) if whole and 400 <= value <= 599 else None  # type: ignore[call-overload, operator]  # a number
 
 
 def classify(said: Said, given: int | None) -> tuple[str, int, str]:

@@ -28,7 +28,7 @@ ALLOWED = "groq.tool_choice_none"
 GROQS_OWN = "Tool use failed"  # Groq's words in place of the model's
 
 # Groq's and Llama's spellings of a call -> `<function=NAME>{…}</function>`. What stands in a string is left alone.
-_HEAD = re.compile(r"[<(]function[=/]\s{0,9}([\w.:-]{1,128})\s{0,9}[=(,>]{0,3}\s{0,9}(?=\{)")
+_HEAD = re.compile(r"[<(]function[=/]\s{0,9}([\w.:-]{1,128})\s{0,9}[=(,>\[\]]{0,3}\s{0,9}(?=\{)")
 _TAIL = re.compile(r"\}\s{0,9}\)?\s{0,9}>?\s{0,9}</function>(?=\s{0,99}(?:\Z|[<(]function))")
 _HEADLESS = re.compile(r"\A([\w.:-]{1,128})\s{0,9}(?=\{)")
 _BEFORE, _BEHIND = ("<tool-use>", "<|python_tag|>"), ("</tool-use>", "<|eom_id|>", "<|eot_id|>")
@@ -88,6 +88,8 @@ def read_refusal(body: bytes | None) -> Refusal | None:
     if not isinstance(error, dict) or error.get("code") != REFUSED_CALL:
         return None
     generation = error.get("failed_generation")
+    if isinstance(generation, dict | list):
+        generation = dump(generation).decode()
     return Refusal(str(error.get("message") or ""), generation if isinstance(generation, str) else "")
 
 

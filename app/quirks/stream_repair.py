@@ -321,7 +321,7 @@ class StreamRepair:
         if verdict.unusable and not self.sent and not self._conduct.last_attempt:
             raise TurnUnusable(verdict.unusable, kind="malformed" if not verdict.release else "empty")
         if verdict.words:
-            out += self._own(memory, {"content": verdict.words})
+            out += self._own(memory, {"content": f"\n\n{verdict.words}" if memory.spoke else verdict.words})
         for call in batch.calls if verdict.release and not self._as_sent else ():
             if self._usage is None:  # else nothing is estimated
                 memory.characters += sum(len(str(value)) for value in call[call["type"]].values())

@@ -28,7 +28,12 @@ RULES = (
         "are dropped, long tool results lose their middle; the tools stay whole.",
         "request",
     ),
-    _told("emulation.format", "The upstream knows no response_format: JSON is asked for in words.", "request"),
+    _told(
+        "emulation.format",
+        "The upstream knows no response_format: JSON is asked for in words, and taken out of the fence it comes in.",
+        "request",
+    ),
+    _told("emulation.images", "A model that reads text only is told that there was an image, sound or file.", "request"),
     _told("emulation.calls", "A call is read out of the text of a model without tools."),
     _told("emulation.arguments", "A call in text is not exact: a bare value, other types, single quotes, an open end."),
     _told("emulation.undeclared", "A call in text names a tool that nobody offered: it stays text."),

@@ -60,8 +60,9 @@ def page() -> AnyResponse:
     given = request.args.get("token")
     if given is None:
         return static("index.html")
-    answer = redirect(PATH, 303)
-    if is_good(given, _keys()):
+    good = is_good(given, _keys())
+    answer = redirect(PATH if good else f"{PATH}?refused=1", 303)
+    if good:
         answer.set_cookie(_cookie(), TOKEN, path=PATH, httponly=True, samesite="Strict", secure=request.is_secure)
     return answer
 
@@ -82,12 +83,13 @@ def static(name: str) -> Response:
 @bp.get("/api/traces")
 def traces() -> Response:
     """List stored requests, newest first: `limit`, `before` (a cursor), and the filters."""
-    filters = {name: value[:LONGEST_FILTER] for name in FILTERS if (value := request.args.get(name))}
+    given = {name: request.args.get(name, "")[:LONGEST_FILTER].replace("\0", "\ufffd") for name in FILTERS}
+    filters = {name: value for name, value in given.items() if value}
     try:
         rows, after = _reader().page(_number("limit", 100), request.args.get("before"), **filters)
     except ValueError:
         raise InvalidRequest("`before` must be a cursor, and `status` ok, error or a number.", param="before") from None
-    return reply({"traces": rows, "next": after, "dropped": dropped()})
+    return reply({"traces": rows, "next": after, "dropped": dropped(), "depth": _depth()})
 
 
 @bp.get("/api/traces/<id>")
@@ -121,6 +123,8 @@ def curl(id: str) -> Response:
     """Return the request as a curl command; keys are left out."""
     row = _row(id)
     headers, body = (_reader().part(id, name) or (None,) for name in ("client_headers", "client_request"))
+    if body[0] is None and row["method"] != "GET":
+        raise NoTrace(f"The body of {id[:64]!r} is not stored (GATEWAY_TRACE), so it cannot be sent again.")
     sent: dict[str, Any] = headers[0] if isinstance(headers[0], dict) else {}
     text = curl_text(request.host_url.rstrip("/"), row, sent, body[0], bool(_keys()))
     return Response(text, content_type="text/plain; charset=utf-8")
@@ -148,7 +152,14 @@ def live() -> Response:
     forget = lifecycle.when_draining(token.cancel)
     trace_store = current_app.extensions["trace_store"]  # the feed goes on when the request's context is gone
     lost = (lambda: trace_store.dropped) if trace_store is not None else (lambda: 0)
-    events = feed(_reader(), begin, token.wait, lambda: {"dropped": lost()})
+    metrics = current_app.extensions["metrics"]
+
+    def wait(seconds: float) -> bool:
+        metrics.watch()
+        over: bool = token.wait(seconds)
+        return over
+
+    events = feed(_reader(), begin, wait, lambda: {"dropped": lost()})
     response = Response(events, content_type="text/event-stream; charset=utf-8", headers={"X-Accel-Buffering": "no"})
     response.call_on_close(forget)
     return response
@@ -206,6 +217,11 @@ def _number(name: str, default: int) -> int:
 def _keys() -> tuple[str, ...]:
     keys: tuple[str, ...] = current_app.extensions["settings_store"].current.api_keys
     return keys
+
+
+def _depth() -> str:
+    depth: str = current_app.extensions["settings_store"].current.trace
+    return depth
 
 
 def _cookie() -> str:

@@ -21,7 +21,7 @@ from app.shimmy_errors import error_body
 from app.trace import Trace
 from app.turn import Turn
 from app.utils.json_text import dump, load
-from app.utils.text_generation import Events, as_chat, check_generate_request, generation_events
+from app.utils.text_generation import Events, as_chat, check_generate_request, frame_of, generation_events
 from app.websocket import FAILED, GOING_AWAY, NORMAL, POLICY, SocketClosed, WebSocket
 
 KEY_SECONDS = 10.0  # until the first frame of a client that has not shown a key yet
@@ -141,11 +141,10 @@ def send_events(connection: WebSocket, batches: Iterable[Events], turn: Turn) ->
 
 def as_frame(event: dict[str, Any], trace: Trace) -> dict[str, Any]:
     """Return the frame of an event of /api/generate."""
-    choice = event["choices"][0]
-    if "finish_reason" not in choice:
-        return {"token": choice["text"]}
-    trace.describe(finish_reason=choice["finish_reason"])
-    return {"done": True, "finish_reason": choice["finish_reason"], "usage": event["usage"]}
+    frame = frame_of(event)
+    if "done" in frame:
+        trace.describe(finish_reason=frame["finish_reason"])
+    return frame
 
 
 def send(connection: WebSocket, frames: list[dict[str, Any]], trace: Trace) -> None:

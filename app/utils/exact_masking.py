@@ -12,6 +12,7 @@ import orjson
 
 from app.utils.chunk_templates import ChunkTemplates
 from app.utils.masking import ELLIPSIS, Masker, is_secret_name
+from app.utils.stream_masking import WORD, is_word
 
 Path = tuple[object, ...]
 JOINED = ("delta", "text")  # of a choice: what continues the same field of the chunks before
@@ -86,7 +87,10 @@ class _Seen:
 
     def _add_event(self, number: int, value: object) -> None:
         if type(value) is not dict or type(choices := value.get("choices")) is not list:
-            self._add(value)
+            if is_word(value):
+                self._join(number, value["token"], WORD)  # type: ignore[index]
+            else:
+                self._add(value)
             return
         for key, item in value.items():
             self.names.add(key)
@@ -200,7 +204,7 @@ class _Rewriter:
 
     def event(self, value: object) -> object:
         if not isinstance(value, dict) or not isinstance(value.get("choices"), list):
-            return self._mask(value)
+            return {"token": self._joined(value["token"], WORD)} if is_word(value) else self._mask(value)  # type: ignore[index]
         rest = {key: item for key, item in value.items() if key != "choices"}
         shown = self._mask(rest)
         assert isinstance(shown, dict)

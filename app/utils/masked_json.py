@@ -91,10 +91,10 @@ def dump(value: object) -> bytes:
 
 
 def read_json(data: bytes) -> object:
-    """Return what a JSON object in bytes says, and the text of anything else."""
+    """Return what a JSON object in bytes says, and the text of anything else: bytes that are no UTF-8 as lone surrogates."""
     if data.lstrip()[:1] == b"{":
         try:
             return orjson.loads(data)
         except ValueError:
-            return data.decode("utf-8", "replace")
-    return data.decode("utf-8", "replace")
+            pass
+    return data.decode("utf-8", "surrogateescape")

@@ -16,6 +16,12 @@ SHOWN_AT_MOST = 4
 _BEFORE = 8  # characters before a key that decide whether a word begins there
 
 Path = tuple[object, ...]
+WORD: Path = ("token",)  # where the frames of a WebSocket continue each other
+
+
+def is_word(value: object) -> bool:
+    """Tell whether an event is a frame of our WebSocket, {"token": text}: a piece of the answer, no secret of that name."""
+    return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("token"), str)
 
 
 class StreamMasker:
@@ -39,6 +45,8 @@ class StreamMasker:
 
     def mask_event(self, value: object) -> object:
         """Mask one parsed chunk: texts under `delta` and `text` jointly with those before, the rest by itself."""
+        if is_word(value):
+            return {"token": self.mask_fragment(WORD, value["token"])}  # type: ignore[index]
         if not isinstance(value, dict) or not isinstance(value.get("choices"), list):
             return self._masker.mask(value)
         rest = {key: item for key, item in value.items() if key != "choices"}

@@ -90,6 +90,14 @@ def generation_events(batches: Iterator[Events]) -> Generator[Events, None, None
     yield [{"choices": last or [{"text": "", "index": 0, "finish_reason": "stop"}], "usage": usage}]
 
 
+def frame_of(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an event as a frame of the WebSocket: {"token": text}, or the last one, {"done": true, …}."""
+    choice = event["choices"][0]
+    if "finish_reason" not in choice:
+        return {"token": choice["text"]}
+    return {"done": True, "finish_reason": choice["finish_reason"], "usage": event["usage"]}
+
+
 def finish(reason: object) -> str:
     """Return one of this API's reasons: `stop`, `length`, `content_filter`."""
     return str(reason) if reason in ("length", "content_filter") else "stop"

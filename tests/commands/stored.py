@@ -1,11 +1,14 @@
 """A gateway that stores what it serves, and the commands that read it beside: what their tests share."""
 
+import contextlib
 import json
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,25 @@ from tests.upstream import FakeUpstream
 
 LIMIT = 20.0
 HOSTILE = "\x1b]0;owned\x07\x1b[31mred\x9b2J \u202egnp.exe <script>alert(1)</script>"
+
+
+@dataclass
+class Stored:
+    """A gateway that stores into `folder`, and its upstream."""
+
+    gateway: LiveGateway
+    upstream: FakeUpstream
+    folder: Path
+
+    def forget(self) -> None:
+        """Empty the database, and have the upstream forget what it was told."""
+        self.upstream.reset()
+        assert self.gateway.app.extensions["trace_store"].flush(LIMIT)
+        if (path := self.folder / "gateway.db").is_file():
+            with contextlib.closing(sqlite3.connect(path, timeout=LIMIT)) as connection, connection:
+                tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+                for table in tables & {"traces", "trace_parts"}:
+                    connection.execute(f"DELETE FROM {table}")
 
 
 def ask(

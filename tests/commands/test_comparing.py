@@ -1,10 +1,12 @@
 """Two answers beside each other: columns of one width, and whatever an answer lacks. (test_replay.py asks models.)"""
 
+import json
+
 import pytest
 
 from app.commands.comparing import side_by_side, told, told_then
 from app.recording import Recording
-from tests.captures import asks, capture, note
+from tests.captures import asks, capture, emitted_events, note
 from tests.commands.stored import HOSTILE
 
 NOTHING = told("m", {}, 0.0, None)
@@ -38,3 +40,19 @@ def test_what_was_told_then():
     noted = note(0.2, "answer", answer("Hello")), note(0.3, "error", error)
     then = told_then(Recording(capture(asks("Hi"), *noted, duration=2.5)))
     assert (then["text"], then["error"], then["seconds"], then["finish_reason"]) == ("Hello", "No.", 2.5, "stop")
+
+
+def test_a_streamed_text_completion_is_compared_too():
+    made = capture({"prompt": "Hi"}, *emitted_events([json.dumps({"choices": [{"index": 0, "text": "Hello"}]})]))
+    assert told_then(Recording(made))["text"] == "Hello"
+
+
+def test_tokens_are_told_also_where_the_client_did_not_ask_for_them():
+    made = capture(asks("Hi"), *emitted_events([json.dumps({"choices": []})]), prompt_tokens=7, completion_tokens=5)
+    assert told_then(Recording(made))["usage"] == {"prompt_tokens": 7, "completion_tokens": 5}
+
+
+def test_other_choices_are_not_kept_silent():
+    both = {"choices": [{"index": at, "message": {"content": f"Answer {at}"}, "finish_reason": "stop"} for at in (0, 1)]}
+    lines = list(side_by_side(told("a", both, 1.0, None), NOTHING, 100))
+    assert any(line.startswith("(the first of 2 choices)") for line in lines)

@@ -15,12 +15,12 @@ MAP = {
 
 
 @pytest.fixture
-def listed(run, tmp_path):
+def listed(run_here, tmp_path):
     config = tmp_path / "opencode.json"
     config.write_text(json.dumps(MAP), "utf-8")
 
     def listed(*options):
-        done = run("list", *options, OPENCODE_CONFIG=str(config))
+        done = run_here("list", *options, OPENCODE_CONFIG=str(config))
         assert done.returncode == 0 and done.stderr == "", done.stderr
         return done.stdout
 

@@ -51,6 +51,20 @@ def test_a_setting_that_is_not_allowed_is_named(run):
     assert done.returncode == 2 and "MAX_TOKENS" in done.stderr and "Traceback" not in done.stderr
 
 
+WITHOUT = "import sys; sys.modules[sys.argv.pop(1)] = None; from app.cli import main; main()"
+
+
+@pytest.mark.parametrize(
+    ("package", "arguments", "worker_class", "code"),
+    [("gevent", (), "gevent", 2), ("psycopg", ("--postgres",), "", 1), ("opentelemetry", ("--otel",), "", 1)],
+)
+def test_an_extra_that_is_missing_is_a_sentence(run, taken_port, package, arguments, worker_class, code):
+    more = {"GATEWAY_WORKER_CLASS": worker_class} if worker_class else {}
+    done = run(package, "serve", *arguments, "--port", str(taken_port), script=("-c", WITHOUT), **more)
+    assert done.returncode == code and len(done.stderr.splitlines()) == 1, done.stderr
+    assert f"`./run.sh {(arguments or ('--gevent',))[-1]}`" in done.stderr
+
+
 def test_a_host_that_does_not_exist(run):
     done = run("serve", "--host", "no-such-host.invalid", "--port", "0", GATEWAY_API_KEYS=KEY)
     assert done.returncode == 2 and "no-such-host.invalid" in done.stderr and KEY not in done.stderr

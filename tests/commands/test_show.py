@@ -4,10 +4,12 @@ import json
 
 import pytest
 
+from tests.captures import asks, capture, emitted_events, raw_events, save, says
 from tests.commands.stored import HOSTILE, ask, request_id, say
 
 SCHEMA = {"type": "object", "properties": {"at": {"type": "integer"}}, "additionalProperties": False}
 TOOL = {"type": "function", "function": {"name": "look", "parameters": SCHEMA}}
+MODELS = {"some-model": {"id": "gemini-2.5-flash"}}
 STEERING = ("\x1b", "\x07", "\x9b", "\u202e")
 
 
@@ -17,15 +19,20 @@ def trace_depth():
 
 
 @pytest.fixture
-def gateway(client_for, upstream):
-    say(upstream, "Hello ", "there.")
-    return client_for("relay", {"some-model": {"id": "gemini-2.5-flash"}})
+def upstream(stored):
+    return stored.upstream
 
 
 @pytest.fixture
-def show(run):
+def gateway(stored, upstream):
+    say(upstream, "Hello ", "there.")
+    return stored.gateway
+
+
+@pytest.fixture
+def show(run_here):
     def show(*arguments, code=0, **environ):
-        done = run("show", *arguments, **environ)
+        done = run_here("show", *arguments, **environ)
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
         return done.stdout if code == 0 else done.stderr
@@ -132,9 +139,24 @@ def test_no_key_is_shown(gateway, show):
         assert key not in show(request_id(reply), *options)
 
 
-def test_a_shallow_depth_is_told(client_for, upstream, show):
+def test_a_shallow_depth_is_told(client_for, upstream, show, tmp_path):
     say(upstream, "Hello.")
     gateway = client_for("relay", GATEWAY_TRACE="headers")
+    folder = {"GATEWAY_DATA_DIR": str(tmp_path / "var")}
     reply = ask(gateway)
-    assert "GATEWAY_TRACE" in show(request_id(reply), "--diff") and "GATEWAY_TRACE" in show(request_id(reply), "--chunks")
-    assert request_id(reply) in show(request_id(reply))
+    for option in ("--diff", "--chunks"):
+        assert "GATEWAY_TRACE" in show(request_id(reply), option, **folder)
+    assert request_id(reply) in show(request_id(reply), **folder)
+
+
+@pytest.mark.parametrize("prompt", ["Once\nupon", ["Once", "upon"]])
+def test_a_prompt_is_shown_as_what_was_said(show, tmp_path, prompt):
+    body = {"model": "some-model", "prompt": prompt, "suffix": "!"}
+    shown = show(str(save(capture(body, path="/v1/completions"), tmp_path / "x.jsonl"))).splitlines()
+    assert "prompt" in shown and "  Once" in shown and "  upon" in shown and 'fields: {"suffix": "!"}' in shown
+
+
+@pytest.mark.parametrize("option", [(), ("--chunks",)])
+def test_an_answer_that_was_not_kept_to_its_end_says_so(show, tmp_path, option):
+    made = capture(asks("Hi"), *raw_events(says("Hello")), *emitted_events(["{}"]), dropped_events=7)
+    assert "7 reads and writes" in show(str(save(made, tmp_path / "x.jsonl")), *option)

@@ -1,5 +1,8 @@
 """The database is read beside a gateway: nothing is written or made, and what is wrong is told."""
 
+import contextlib
+import sqlite3
+
 import pytest
 
 from app.commands.stored import ReadOnlyStore, find_row, load, open_stored
@@ -71,6 +74,25 @@ def test_a_file_that_is_no_database_of_ours(tmp_path, content, problem):
     (tmp_path / "gateway.db").write_bytes(content)
     with pytest.raises(StoreUnavailable, match=problem):
         open_stored(settings(tmp_path)).page()
+
+
+def test_one_of_a_newer_gateway_is_told(tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / "gateway.db")) as connection:
+        connection.execute("CREATE TABLE schema_version (version INTEGER NOT NULL)")
+        connection.execute("INSERT INTO schema_version VALUES (99)")
+        connection.commit()
+    with pytest.raises(StoreUnavailable, match=r"newer gateway.*use that one"):
+        open_stored(settings(tmp_path)).page()
+
+
+def test_nothing_is_stored_yet(tmp_path, stored, capsys):
+    ask(stored[0], headers={"x-unused": "1"}, model="no-such-model")
+    with contextlib.closing(sqlite3.connect(tmp_path / "var" / "gateway.db")) as connection:
+        connection.execute("DELETE FROM traces")
+        connection.commit()
+    with pytest.raises(SystemExit):
+        find_row(stored[1], "last")
+    assert capsys.readouterr().err == "Error: No request is stored yet.\n"
 
 
 def test_two_that_begin_alike_are_told(stored, capsys):

@@ -103,9 +103,36 @@ def test_a_call_that_does_not_fit_waits_for_its_correction():
     out = reader.take(chunk(f"Hi. {BROKEN}{CALL}")) + reader.take(chunk(finish="stop")) + reader.end(True)
     assert len(calls(out)) == 1 and len(reader.broken) == 1 and reader.correctable
     assert "path" in reader.problems[0] and reader.said == f"Hi. {BROKEN}{CALL}"
-    second, _ = read(chunk(CALL), chunk(finish="stop"))
+    second, _ = read(chunk(CALL.replace("a < b", "c")), chunk(finish="stop"))
     reader.correct(second)
-    assert calls(reader.finish()) == [(1, "write", {"path": "a < b"})]
+    assert calls(reader.finish()) == [(1, "write", {"path": "c"})]
+
+
+def written(*paths, name="write"):
+    return "".join(f'<tool_call>{{"name": "{name}", "arguments": {{"path": "{path}"}}}}</tool_call>' for path in paths)
+
+
+@pytest.mark.parametrize(
+    ("second", "expected"),
+    [
+        (written("b"), ["b"]),
+        (written("a", "b"), ["b"]),  # all of it once more
+        (written("a2", "b"), ["b"]),  # and not in the same words
+        (written("a", "b", "c"), ["c"]),
+        (written("b") + '<tool_call>{"name": "read", "arguments": {}}</tool_call>', ["b"]),
+        (written("a"), [None]),  # nothing of what was asked for: the agent decides
+    ],
+)
+def test_what_has_left_is_not_run_twice(second, expected):
+    tools = [*TOOLS, {"type": "function", "function": {"name": "read", "parameters": {"type": "object"}}}]
+    reader, other = AnswerReader(tools), AnswerReader(tools)
+    assert len(calls(reader.take(chunk(written("a") + BROKEN, "stop")) + reader.end(True))) == 1
+    other.take(chunk(second, "stop"))
+    other.end(True)
+    reader.correct(other)
+    assert [(index, name, arguments.get("path")) for index, name, arguments in calls(reader.finish())] == [
+        (1, "write", path) for path in expected
+    ]
 
 
 @pytest.mark.parametrize("words", ["I cannot.", BROKEN])

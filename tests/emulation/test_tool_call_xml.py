@@ -59,8 +59,16 @@ def test_the_recorded_answers_cut_at_every_character(text, expected):
 
 
 KEYWORDS = 'bash.call(command="ls")'
+
+
+def half(raw):
+    """A call that ends before its name does."""
+    return Call("", "{}", CUT_OFF, (), raw)
+
+
 PARAMETERS = "<function=read>\n<parameter=filePath>\na.txt\n</parameter>\n<parameter=limit>\n5\n</parameter>"
 CUT = '{"name":"bash","arguments":{"command":"cat > a <<E\\nhalf a'
+TEMPLATE = '{"name": "bash", "arguments": {"command": `a \\`b\\`\n}`}}'
 RESULT = '<tool_result>{"content":"x"}</tool_result>'
 
 ANSWERS = {
@@ -99,10 +107,20 @@ ANSWERS = {
     "no name": ('<tool_call>{"a":1}</tool_call>', [Text('<tool_call>{"a":1}</tool_call>')]),
     "a cut string": (f"a <tool_call>{CUT}", [Text("a"), bash("cat > a <<E\nhalf a", CUT, problem=CUT_OFF)]),
     "a cut bare call": (CUT, [bash("cat > a <<E\nhalf a", CUT, problem=CUT_OFF)]),
-    "a cut opening tag": (f"{LIST}<tool_ca", [LS, Text("<tool_ca")]),
+    "a cut opening tag": (f"{LIST}<tool_ca", [LS, half("<tool_ca")]),
+    "an opening tag alone": ("a\n<tool_call>\n", [Text("a"), half("<tool_call>\n")]),
+    "a cut key": ('a <tool_call>{"na', [Text("a"), half('<tool_call>{"na')]),
+    "a cut name": ('<tool_call>{"name": "ba', [half('{"name": "ba')]),
+    "a cut name of nobody's": ('<tool_call>{"name": "xy', [Text('{"name": "xy')]),
+    "a cut function": ("<function=wri", [half("<function=wri")]),
+    "a cut name without JSON": ("<tool_call>\nba", [half("<tool_call>\nba")]),
+    "the beginning of anything": ("a <to", [Text("a <to")]),
     "a cut closing tag": (f"{LIST[:-6]}", [LS]),
     "a string that swallows": (f'<tool_call>{{"name":"bash","arguments":{{"command":"a}}}}</tool_call>\n{LIST}',
                                [bash("a}}", '{"name":"bash","arguments":{"command":"a}}', problem=CUT_OFF), LS]),
+    "JavaScript's text": (f"<tool_call>{TEMPLATE}</tool_call> x", [bash("a `b`\n}", TEMPLATE, "JSON repaired"), Text("x")]),
+    "a fence for a brace": (f"<tool_call>\n```json\n{LIST_RAW[:-1]}\n```\n</tool_call>",
+                            [bash("ls", f"{LIST_RAW[:-1]}\n```\n", "closed")]),
     "bare calls": (f"{LIST_RAW};\n{LIST_RAW}\n", [LS, LS]),
     "a bare list": (f"[{LIST_RAW}, {LIST_RAW}]", [LS, LS]),
     "a bare call, closed": (f"{LIST_RAW}</tool_call>", [LS]),
@@ -214,7 +232,7 @@ def test_how_it_is_cut_makes_no_difference(text, sizes, single):
 def test_calls_are_declared_and_sound(text):
     for event in read_pieces([text]):
         if isinstance(event, Call):
-            assert event.name in ("bash", "read", "write", "Todo_Read")
+            assert event.name in ("bash", "read", "write", "Todo_Read") or (event.name, event.problem) == ("", CUT_OFF)
             assert isinstance(json.loads(event.arguments), dict)
 
 

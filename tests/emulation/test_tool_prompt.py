@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.emulation.events import Call
-from app.emulation.tool_prompt import call_text, render_messages, repair_message, tools_section
+from app.emulation.tool_prompt import call_text, example_call, render_messages, repair_message, tools_section
 from tests.emulation.tools import TOOLS, read_pieces, tool
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -171,5 +171,28 @@ def test_custom_calls_are_written_too():
 
 
 def test_the_repair_message_names_what_is_wrong():
-    message = repair_message([Call("read", "{}", "missing: filePath"), Call("write", "{}", "the call was cut off")])
+    wrong = [Call("read", "{}", "missing: filePath"), Call("write", "{}", "the call was cut off"), Call("", "{}", "cut")]
+    assert "only these" in repair_message(wrong, others=True) and "Nothing" not in repair_message(wrong, others=True)
+    message = repair_message(wrong)
     assert "- read: missing: filePath\n- write: the call was cut off\n" in message
+
+
+def test_a_named_tool_that_is_not_offered_is_any_tool():
+    """As with Harmony: the client wants a call, and the model must not be told to use what it does not know."""
+    tools = [{"type": "function", "function": {"name": "known", "parameters": {}}}]
+    named = {"type": "function", "function": {"name": "gone"}}
+    assert tools_section(tools, named) == tools_section(tools, "required")
+    assert "gone" not in tools_section(tools, named)
+
+
+def test_the_example_is_known_where_nobody_could_mean_it():
+    def made(name, **types):
+        properties = {key: {"type": kind} for key, kind in types.items()}
+        schema = {"type": "object", "properties": properties, "required": list(types)}
+        return {"type": "function", "function": {"name": name, "parameters": schema}}
+
+    tools = [made("none"), made("read", path="string", line="integer"), made("page", number="integer")]
+    assert example_call(tools, None) == ("read", {"path": "...", "line": 1})
+    assert '{"name": "read", "arguments": {"path": "...", "line": 1}}' in tools_section(tools, None)
+    assert example_call(tools, {"type": "function", "function": {"name": "page"}}) is None, "page 1 may be meant"
+    assert example_call([], None) is None

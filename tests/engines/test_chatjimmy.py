@@ -10,7 +10,7 @@ from app.engines import chatjimmy
 from app.errors import ConfigError, InvalidRequest, UpstreamError
 from app.trace import Trace
 from app.version import USER_AGENT
-from tests.engines.jimmy_asking import BOTH, MODEL, ask_fixture, jimmy_fixture, provider, target
+from tests.engines.jimmy_asking import BOTH, MODEL, ask_fixture, jimmy_fixture, provider, target, usage
 from tests.upstream_answers import bytes_answer
 from tests.upstream_jimmy import fixture, stats, text_answer
 
@@ -219,3 +219,15 @@ def test_what_came_is_traced_even_if_it_was_no_answer(jimmy):
     with pytest.raises(UpstreamError):
         chatjimmy.complete({"messages": [{"role": "user", "content": "hi"}]}, target(jimmy.url), call)
     assert call.trace.last("upstream_response") is not None
+
+
+@BOTH
+@pytest.mark.parametrize("tools", [None, [{"type": "function", "function": {"name": "f", "parameters": {}}}]])
+def test_json_that_was_asked_for_comes_without_a_fence(ask, jimmy, streamed, tools):
+    jimmy.say(text_answer('```json\n{"a": "</x> ```"}\n```\nThat is it.', stats(), pieces=3))
+    form = {"type": "json_object"}
+    reply = ask(options={"toolEmulation": True}, response_format=form, stream=streamed, tools=tools)
+    assert (reply.text, reply.finish) == ('{"a": "</x> ```"}', ["stop"])
+    assert usage(reply)["prompt_tokens"] == 18
+    assert "write only one JSON object" in jimmy.asked[0].system
+    assert ask(options={"toolEmulation": True}, stream=streamed, tools=tools).text.startswith("```json"), "nobody asked for it"

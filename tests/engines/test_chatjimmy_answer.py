@@ -32,6 +32,13 @@ def test_a_real_answer(ask, jimmy, streamed, size):
 
 
 @BOTH
+@pytest.mark.parametrize("size", [None, 1])
+def test_a_byte_order_mark_is_no_text(ask, jimmy, streamed, size):
+    jimmy.say(text_answer("\ufeff한 \ufeff", stats(), pieces=size))
+    assert ask(stream=streamed).text == "한 \ufeff"
+
+
+@BOTH
 def test_texts_cut_at_every_byte(ask, jimmy, streamed):
     text = "  한국어 🎉 a < b <|star|> <|sta\n\n```\n<div>\n```"
     jimmy.say(text_answer(text, stats(), pieces=1))

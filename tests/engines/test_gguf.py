@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from app.engines.gguf import for_llama
 from app.local_models.catalog import catalog
 from app.local_models.keeper_client import client_for
 from app.local_models.targets import find_target
@@ -91,6 +92,29 @@ def test_a_template_without_tools_is_helped_out(local, stream):
     reply = local().chat(model="plain", stream=stream, tools=[WEATHER])
     assert [call["function"]["name"] for call in reply.tool_calls] == ["get_weather"]
     assert "emulation.prompt=1" in reply.headers["x-gateway-repairs"]
+
+
+def test_a_tool_that_is_named_must_be_called(local):
+    other = {"type": "function", "function": {"name": "other", "parameters": {"type": "object", "properties": {}}}}
+    named = {"type": "function", "function": {"name": "get_weather"}}
+    made = for_llama({"messages": [], "tools": [other, WEATHER], "tool_choice": named})
+    assert (made["tools"], made["tool_choice"]) == ([WEATHER], "required")
+    for choice in ("auto", "none", {"type": "function", "function": {"name": "nobody"}}):
+        assert for_llama({"messages": [], "tools": [other], "tool_choice": choice})["tool_choice"] == choice
+    reply = local().chat(model="tiny", tools=[other, WEATHER], tool_choice=named, max_tokens=40)
+    assert reply.finish == ["length"], "it may not end without the call, which these weights never write"
+
+
+def test_an_image_is_named_and_does_not_end_the_conversation(local, stream):
+    content = [{"type": "text", "text": "Look:"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]
+    reply = local().chat(model="tiny", stream=stream, messages=[{"role": "user", "content": content}])
+    assert "tiny test model" in reply.text
+    if not stream:
+        assert "emulation.images=1" in reply.headers["x-gateway-repairs"]
+    (made,) = for_llama({"messages": [{"role": "user", "content": content}]})["messages"]
+    assert made["content"] == "Look:\n[image left out: this model reads text only]"
+    (plain,) = for_llama({"messages": [{"role": "user", "content": content[:1]}]})["messages"]
+    assert plain["content"] == content[:1]
 
 
 def test_the_second_turn_holds_calls_and_results(local, stream):

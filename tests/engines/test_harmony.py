@@ -11,7 +11,7 @@ from app.engines.harmony_request import HINTS
 from app.trace import Trace
 from tests import openai_schemas
 from tests.answers import tool
-from tests.engines.harmony_asking import ASK, BOTH, MODEL, TOOLS, at_fixture, message_of, target
+from tests.engines.harmony_asking import ASK, BOTH, MODEL, TOOLS, at_fixture, message_of, provider, target
 from tests.upstream import json_answer, sse_answer
 from tests.upstream_completions import MARKERS, CompletionServer, call, final, thought
 
@@ -351,3 +351,12 @@ def test_tool_choice_none_offers_and_calls_nothing(at):
     server = CompletionServer([call("read"), final("No.")])
     reply = at(server, toolChoiceNone="keep").chat(**ASK, tools=TOOLS, tool_choice="none")
     assert "namespace functions" not in server.prompts[0] and message_of(reply)[2] == []
+
+
+def test_the_log_shows_what_is_sent_once(serve, upstream, tmp_path):
+    upstream.reply_with(CompletionServer([final("Hi")]))
+    log = tmp_path / "log"
+    gateway = serve({"up": provider(upstream.base_url)}, GATEWAY_VERBOSE="1", GATEWAY_LOG_FILE=str(log))
+    assert gateway.chat(**ASK).text == "Hi"
+    (block,) = log.read_text("utf-8").split("PARAMS (summary)")[1:]
+    assert '"prompt"' in block.partition("API KEY")[0]

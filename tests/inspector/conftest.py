@@ -1,6 +1,7 @@
-"""What the tests of the inspector page share: one browser a module, and a gateway before a Gemini-like upstream."""
+"""What the tests of the inspector page share: one browser, one Gemini-like upstream, one gateway emptied for each test."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -8,9 +9,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
+from app.database import statement
+from app.engines import wire
 from tests.client import LiveGateway, Reply
-from tests.conftest import provider_at
-from tests.inspector.driving import Inspector, open_browser, wait_stored
+from tests.conftest import provider_at, settings_for
+from tests.inspector.driving import LIMIT, POLL, Inspector, open_browser, wait_stored
 from tests.upstream import FakeUpstream
 from tests.upstream_gemini import GeminiMode, Turn
 
@@ -38,27 +41,64 @@ def trace_depth() -> str:
     return "chunks"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with open_browser() as found:
         yield found
 
 
+@pytest.fixture(scope="package")
+def shared_upstream() -> Iterator[FakeUpstream]:
+    with FakeUpstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="package")
+def shared_gateway(shared_upstream: FakeUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveGateway]:
+    """A gateway that stores all: one for all tests, for each starts a process that writes."""
+    environ = {"GATEWAY_DATA_DIR": str(tmp_path_factory.mktemp("var")), "GATEWAY_TRACE": "chunks"}
+    with LiveGateway(settings_for(providers(shared_upstream), **environ)) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def upstream(shared_upstream: FakeUpstream) -> FakeUpstream:
+    """The upstream, with nothing in its memory; it answers as Gemini does until it is told to do otherwise."""
+    shared_upstream.reset()
+    shared_upstream.reply_with(GeminiMode(TURNS))
+    return shared_upstream
+
+
 @pytest.fixture
 def start(serve: Callable[..., LiveGateway], upstream: FakeUpstream) -> Callable[..., LiveGateway]:
-    """Start a gateway with two models: one of a Gemini-like upstream, and the mock."""
-    upstream.reply_with(GeminiMode(TURNS))
-
-    def begin(**environ: str) -> LiveGateway:
-        mock = {"options": {"engine": "mock"}, "models": {"mock": {}}}
-        return serve({"up": provider_at(upstream.base_url, "relay", {GEMINI: {}}), "m": mock}, **environ)
-
-    return begin
+    """Start a gateway of the test's own, with two models: one of a Gemini-like upstream, and the mock."""
+    return lambda **environ: serve(providers(upstream), **environ)
 
 
 @pytest.fixture
-def gateway(start: Callable[..., LiveGateway]) -> LiveGateway:
-    return start()
+def gateway(shared_gateway: LiveGateway, upstream: FakeUpstream) -> Iterator[LiveGateway]:
+    """The gateway of all, with nothing stored."""
+    empty(shared_gateway)
+    yield shared_gateway
+    upstream.reset()  # what waits there still is over
+    wire.close_idle()
+
+
+def providers(upstream: FakeUpstream) -> dict[str, Any]:
+    mock = {"options": {"engine": "mock"}, "models": {"mock": {}}}
+    return {"up": provider_at(upstream.base_url, "relay", {GEMINI: {}}), "m": mock}
+
+
+def empty(gateway: LiveGateway) -> None:
+    """Delete what is stored, once nothing runs any more."""
+    traces, store = gateway.app.extensions["trace_store"], gateway.app.extensions["store"]
+    deadline = time.monotonic() + LIMIT / 1000
+    while traces._running and time.monotonic() < deadline:
+        time.sleep(POLL)
+    assert traces.flush(LIMIT / 1000) and not traces._running
+    for table in ("trace_parts", "traces"):
+        store.submit(lambda connection, table=table: connection.execute(statement(f"DELETE FROM {table}")))
+    assert store.flush(LIMIT / 1000) and not store.problem
 
 
 @pytest.fixture

@@ -7,22 +7,14 @@ from typing import Any
 
 import pytest
 
-from tests.client import LiveGateway
 from tests.inspector.driving import Inspector
 
 Run = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def window(browser, tmp_path_factory):
-    from tests.conftest import settings_for
-
-    folder = str(tmp_path_factory.mktemp("var"))
-    mock = {"options": {"engine": "mock"}, "models": {"mock": {}}}
-    with (
-        LiveGateway(settings_for({"m": mock}, GATEWAY_DATA_DIR=folder)) as gateway,
-        Inspector(browser, gateway.url) as inspector,
-    ):
+def window(browser, shared_gateway):
+    with Inspector(browser, shared_gateway.url) as inspector:
         yield inspector.page
 
 
@@ -129,6 +121,38 @@ def test_chunks_stand_beside_what_they_became(run: Run) -> None:
     emitted = [event(0.011, 1, delta(content="a")), event(0.021, 2, delta(content="b"))]
     repairs = [{"at": 0.0205, "raw": 2, "rule": "r", "where": "x", "before": 1, "after": 2}]
     assert rows(run, {"raw": raw, "emitted": emitted, "repairs": repairs}) == [(1, [], 1), (2, ["r"], 2)]
+
+
+def test_what_is_to_come_soon_is_not_put_off_by_more_calls(run: Run) -> None:
+    counted = """new Promise((resolve) => {
+      let [asked, done] = [0, 0];
+      const later = m.soon(() => (done += 1), 20);
+      const timer = setInterval(() => {
+        later();
+        if ((asked += 1) === 60 || done === 3) resolve([clearInterval(timer), done].at(-1));
+      }, 5);
+    })"""
+    assert run("dom", counted) == 3
+
+
+BADGES = [("", None), ("a.b=2,c.d=1", "badge 3"), ("a.b=2,c.d=1;warn", "badge 2"), ("c.d=4;warn", "badge noted 4")]
+
+
+@pytest.mark.parametrize(("repairs", "badge"), BADGES)
+def test_a_row_counts_repairs_and_else_what_was_noted(repairs: str, badge: str | None, run: Run) -> None:
+    row = {"id": "x", "started": 1, "duration": 1, "repairs": repairs}
+    said = "((b) => b && `${b.className} ${b.textContent}`)(m.requestRow(row, 0, false).querySelector('.badge'))"
+    assert run("request_row", said, row=row) == badge
+    takes = "(() => { const l = new m.ListModel(() => 0); l.filters = {repaired: '1'}; return l.takes(row); })()"
+    assert run("list_model", takes, row=row) == (badge is not None)
+
+
+def test_where_chunks_were_not_kept_there_was_no_silence(run: Run) -> None:
+    raw = [event(0.01, 1, delta(content="a"))]
+    kinds = "m.layOut(chunks, 9, lost).rows.map((r) => [r.kind, r.stall ?? null, r.lost ?? null])"
+    chunks = {"raw": raw, "emitted": [], "repairs": []}
+    assert run("timeline_layout", kinds, chunks=chunks, lost=7)[1:] == [["gap", False, 7]]
+    assert run("timeline_layout", kinds, chunks=chunks, lost=0)[1:] == [["gap", True, None]]
 
 
 def test_chunks_of_one_read_are_paired_by_what_they_say(run: Run) -> None:

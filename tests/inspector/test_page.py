@@ -37,8 +37,16 @@ def test_a_streamed_request_with_repairs_appears_live(look: Look, gateway: LiveG
     asking = threading.Thread(target=ask, args=(gateway,))
     asking.start()
     expect(inspector.rows.first.locator(".c-status")).to_have_text("running")
+    expect(inspector.rows.first.locator(".c-note")).to_have_text("Write two files.")
     inspector.rows.first.click()
     expect(page.locator(".panel")).to_contain_text("The answer is still on its way.")
+    page.get_by_role("tab", name="Timeline").click()  # live: both sides, while the upstream has more to say
+    expect(page.locator(".trow .emitted", has_text="I shall")).to_be_visible()
+    page.locator(".trow.chunk").last.click()
+    page.get_by_role("tab", name="Request diff").click()
+    expect(page.locator(".diff")).to_contain_text("$schema")
+    page.get_by_role("tab", name="Summary").click()
+    expect(inspector.rows.first.locator(".c-status")).to_have_text("running")
     gate.open()
     expect(inspector.rows.first.locator(".c-status")).to_have_text("200")
     asking.join()
@@ -159,6 +167,8 @@ def test_filters_choose_and_stand_in_the_address(look: Look, gateway: LiveGatewa
     page.reload()
     expect(rows).to_have_count(1)
     expect(page.get_by_role("searchbox")).to_have_value("HELLO")
+    page.get_by_role("searchbox").fill("nobody said this")
+    expect(page.locator(".empty")).to_have_text("No stored request passes these filters.")
 
 
 def test_a_conversation_with_its_calls_results_and_images(look: Look, gateway: LiveGateway) -> None:
@@ -212,6 +222,31 @@ def test_an_error_says_what_the_upstream_really_said(look: Look, gateway: LiveGa
     expect(inspector.rows.first.locator(".c-note")).to_contain_text("Billing is off.")
 
 
+def test_an_answer_that_breaks_off_shows_what_the_upstream_said_last(
+    look: Look, gateway: LiveGateway, upstream: FakeUpstream
+) -> None:
+    chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    said = [{"index": 0, "delta": {"content": f"part {n} "}, "finish_reason": None} for n in range(6)]
+    upstream.reply_sse([{**chunk, "choices": [choice]} for choice in said]).cut_after(5)
+    request, inspector = ask(gateway), look()
+    inspector.open(request, "error")
+    told, heard = inspector.page.locator(".errors section").all()[:2]
+    expect(told.locator(".status")).to_have_text("200")
+    expect(told).to_contain_text("The answer had begun")
+    expect(told).to_contain_text("upstream_truncated")
+    expect(heard).to_contain_text("part 4")
+    inspector.open(request, "conversation")
+    expect(inspector.page.locator(".answer")).to_contain_text("part 0 part 1")
+    expect(inspector.page.locator(".answer-note")).to_contain_text("upstream connection lost")
+
+
+def test_what_the_gateway_refused_itself_was_never_asked(look: Look, gateway: LiveGateway) -> None:
+    request, inspector = ask(gateway, model="nobody"), look()
+    inspector.open(request, "error")
+    expect(inspector.page.locator(".errors")).to_contain_text("It was not asked")
+    expect(inspector.page.locator(".errors dl")).to_contain_text("model_not_found")
+
+
 def test_a_request_can_be_copied_and_downloaded(look: Look, gateway: LiveGateway) -> None:
     request = ask(gateway)
     inspector = look(permissions=["clipboard-read", "clipboard-write"])
@@ -220,6 +255,10 @@ def test_a_request_can_be_copied_and_downloaded(look: Look, gateway: LiveGateway
     expect(inspector.page.locator("#announcer")).to_have_text("Copied.")
     copied = inspector.page.evaluate("navigator.clipboard.readText()")
     assert copied.startswith("curl ") and GEMINI in copied
+    inspector.page.evaluate("() => Object.defineProperty(navigator, 'clipboard', {value: undefined})")  # as without HTTPS
+    inspector.page.keyboard.press("c")
+    expect(inspector.page.get_by_role("dialog").locator("textarea")).to_have_value(copied)
+    inspector.page.keyboard.press("Escape")
     with inspector.page.expect_download() as saved:
         inspector.page.get_by_role("link", name="Download capture").click()
     assert '"capture":1' in saved.value.path().read_text("utf-8").split("\n")[0]
@@ -234,11 +273,18 @@ def test_a_session_is_followed_turn_by_turn(look: Look, gateway: LiveGateway) ->
     turns = inspector.page.locator(".turn")
     expect(turns).to_have_count(1)
     expect(turns.first).to_contain_text("I shall write both.")
-    then = [first, {"role": "assistant", "content": "I shall write both."}, {"role": "user", "content": "And now?"}]
+    call = {"id": "call_1", "type": "function", "function": {"name": "write", "arguments": "{}"}}
+    then = [
+        first,
+        {"role": "assistant", "content": "I shall write both.", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "written"},
+        {"role": "user", "content": "And now?"},
+    ]
     ask(gateway, messages=then)
     ask(gateway, "other", session="ses_2")
     expect(turns).to_have_count(2)
     expect(turns.nth(1)).to_contain_text("And now?")
+    expect(turns.nth(1)).to_contain_text("Result of write")
     expect(turns.nth(1)).to_contain_text("goes on from 1 known message")
     expect(turns.nth(1)).not_to_contain_text("Write two files.")
 
@@ -269,3 +315,11 @@ def test_what_was_not_kept_is_said(depth: str, browser, start: Callable[..., Liv
         inspector.open(request, "diff")
         text = "This was not kept" if depth == "headers" else "received → sent upstream"
         expect(inspector.page.locator(".panel")).to_contain_text(text)
+        if depth == "headers":
+            inspector.page.get_by_role("button", name="Copy as curl").click()
+            expect(inspector.page.locator(".trouble")).to_contain_text("cannot be sent again")
+
+
+def test_where_nothing_is_stored_the_page_says_so(browser, start: Callable[..., LiveGateway]) -> None:
+    with Inspector(browser, start(GATEWAY_TRACE="off").url) as inspector:
+        expect(inspector.page.locator(".empty")).to_contain_text("Nothing is stored: GATEWAY_TRACE is off.")

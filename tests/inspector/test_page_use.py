@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from app.database import statement
 from tests.client import LiveGateway
@@ -181,6 +181,9 @@ def test_a_locked_page_takes_the_token(browser, gateway: LiveGateway) -> None:
     expect(page.get_by_role("heading")).to_have_text("This inspector is locked")
     from app.inspector_guard import TOKEN
 
+    page.get_by_label("Token").fill("yesterday's")
+    page.get_by_role("button", name="Open").click()
+    expect(page.get_by_role("alert")).to_contain_text("That is not this gateway's token.")
     page.get_by_label("Token").fill(TOKEN)
     page.get_by_role("button", name="Open").click()
     expect(page.locator(".live")).to_have_text("live")
@@ -197,6 +200,28 @@ def test_the_page_finds_back_when_the_gateway_was_away(look: Look, gateway: Live
     page.context.set_offline(False)
     expect(inspector.rows.first).to_contain_text("while you were away")
     inspector.problems = [problem for problem in inspector.problems if "ERR_INTERNET_DISCONNECTED" not in problem]
+
+
+def test_a_gateway_that_was_started_anew_locks_the_page(look: Look, gateway: LiveGateway) -> None:
+    page, feeds = (inspector := look()).page, []
+
+    def answer(route: Route) -> None:
+        if route.request.url.endswith("/live"):
+            feeds.append(route)
+            if len(feeds) == 1:  # a feed that ends: the gateway is stopped
+                route.fulfill(content_type="text/event-stream", body="retry: 10\n\nevent: ping\ndata: {}\n\n")
+                return
+        if len(feeds) > 1:
+            route.fulfill(status=401, json={"error": {"message": "another token is wanted"}})
+        else:
+            route.continue_()
+
+    page.route("**/inspector/api/**", answer)
+    page.reload()
+    expect(page.get_by_role("heading")).to_have_text("This inspector is locked")
+    expect(page.locator(".live")).to_be_hidden()
+    assert len(feeds) == 2
+    inspector.problems = [found for found in inspector.problems if "401" not in found]
 
 
 @pytest.mark.e2e

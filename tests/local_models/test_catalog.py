@@ -45,6 +45,20 @@ def test_a_new_file_is_found_by_looking_again(known, folder):
     assert known.find("second") is not None
 
 
+def test_what_one_worker_is_asked_to_look_for_the_others_find(folder, tmp_path):
+    one, other = (Catalog({}, tmp_path / "home", tmp_path / "cwd", tmp_path / "var" / "word") for _ in range(2))
+    assert other.find("second") is None and one.find("second") is None
+    gguf(folder / "second.gguf")
+    assert len(one.rescan().models) == 2
+    assert other.find("second") is not None and len(other.models()) == 2
+
+
+def test_a_data_folder_that_cannot_be_written_harms_nobody(folder, tmp_path):
+    (tmp_path / "file").write_text("")
+    known = Catalog({}, tmp_path / "home", tmp_path / "cwd", tmp_path / "file" / "word")
+    assert len(known.rescan().models) == len(known.models()) == 1
+
+
 def test_each_environment_has_its_own(folder, tmp_path):
     one = Settings.load({"GATEWAY_MODEL_PATHS": str(folder)}, dotenv=False, opencode={})
     other = Settings.load({"GATEWAY_MODEL_PATHS": str(tmp_path)}, dotenv=False, opencode={})

@@ -66,3 +66,14 @@ def test_the_default_is_the_maps_else_the_first_local_model(load):
     assert find_default(load({"m": {"options": {"engine": "mock"}, "models": {"x": {}}}})) == "x"
     assert find_default(load()) in ("plain", "tools")
     assert find_default(load(GATEWAY_LOCAL_MODELS="0")) is None
+
+
+def test_an_unknown_name_is_told_what_is_on_this_machine(load):
+    with pytest.raises(ModelNotFound, match=r"does not exist.* On this machine: plain\.$") as caught:
+        find_target("plian", load())
+    assert (caught.value.status, caught.value.param) == (404, "model")
+    with pytest.raises(ModelNotFound, match="On this machine: plain, tools"):
+        find_target("xyz", load())
+    with pytest.raises(ModelNotFound) as caught:
+        find_target("xyz", load(GATEWAY_LOCAL_MODELS="0"))
+    assert "this machine" not in str(caught.value)

@@ -177,7 +177,7 @@ def test_an_error_with_200_is_an_error(answer: Any) -> None:
 
 def test_a_malformed_turn_after_text_is_said_in_the_stream() -> None:
     chunks = run_stream([delta(content="I will "), delta(finish="MALFORMED_FUNCTION_CALL")])
-    assert (text(chunks), finishes(chunks)) == ("I will " + WORDS_MALFORMED, ["stop"])
+    assert (text(chunks), finishes(chunks)) == ("I will \n\n" + WORDS_MALFORMED, ["stop"])
 
 
 def test_unknown_fields_of_a_whole_answer_stay() -> None:

@@ -321,3 +321,25 @@ def test_an_unusable_turn_is_an_upstream_error_that_may_be_tried_again() -> None
         "empty answer",
         True,
     )
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"error":' * 100_000])
+def test_a_body_that_nests_without_end_is_told_as_it_is(text):
+    error = map_upstream_error(502, {}, text.encode())
+    assert error.status == 502 and str(error).startswith(text[:9])
+
+
+NO_STATUS = ("\u00b9", "\u0664\u0662\u0669", "9" * 5000, float("nan"), float("inf"), True, "", -1, 429.5)
+
+
+@pytest.mark.parametrize("code", NO_STATUS)
+def test_a_code_that_is_no_status_is_none(code: object) -> None:
+    assert map_upstream_error(None, {}, {"error": {"message": "no", "code": code}}).status == 502
+    assert map_upstream_error(None, {}, json.dumps({"code": code}).encode()).status == 502
+    assert map_upstream_error(None, {}, {"error": {"message": "no", "code": 429.0}}).status == 429
+    assert map_upstream_error(None, {}, {"error": {"message": "no", "code": "429"}}).status == 429
+
+
+@pytest.mark.parametrize("body", [b"null", b'""', b"{}", b"[]", b" null\n", b""])
+def test_a_body_that_says_nothing_is_no_message(body: bytes) -> None:
+    assert map_upstream_error(None, {}, body).args == map_upstream_error(None, {}, b"").args

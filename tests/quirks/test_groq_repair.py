@@ -57,6 +57,7 @@ def called(generation: str, message: str = FAILED, **body: Any) -> list[tuple[st
         '<tool_call>\n{"name": "read", "arguments": {"path": "a"}}\n',
         '<function=read>{"path": "a"}</function>',
         '<function=read={"path": "a"}</function>',
+        '<function=read[]{"path": "a"}</function>',
         '<function=read{"path": "a"}</function>',
         '<function=read {"path": "a"}></function>',
         '<function=read({"path": "a"})></function>',
@@ -336,3 +337,11 @@ def test_recorded_refusals():
     assert found is not None
     generation = read_generation(found, {"tools": [open_file]})
     assert generation is not None and generation.calls[0].name == "repo_browser.open_file"
+
+
+def test_a_generation_may_be_an_object() -> None:
+    said = {"name": "read", "arguments": {"path": "a"}}
+    for generation in (said, [said]):
+        body = {"error": {"message": FAILED, "code": "tool_use_failed", "failed_generation": generation}}
+        refusal = read_refusal(json.dumps(body).encode())
+        assert refusal is not None and called(refusal.generation) == READ

@@ -71,7 +71,7 @@ def ids(gateway, query=""):
 
 
 def test_the_list_is_newest_first_and_looking_leaves_no_trace(gateway):
-    assert api(gateway, "/traces") == {"traces": [], "next": None, "dropped": 0}
+    assert api(gateway, "/traces") == {"traces": [], "next": None, "dropped": 0, "depth": "chunks"}
     asked = [ask(gateway, text) for text in ("one", "two")]
     for path in ("/traces", "/filters", "/sessions"):
         api(gateway, path)
@@ -83,6 +83,7 @@ def test_the_list_is_newest_first_and_looking_leaves_no_trace(gateway):
     assert (row["method"], row["path"], row["status"], row["error"]) == ("POST", "/v1/chat/completions", 200, None)
     assert (row["asked"], row["stream"], row["finish_reason"]) == ("two", False, "stop")
     assert row["duration"] >= 0
+    assert ids(gateway, "?q=%00") == [], "a text that a database would end there"
 
 
 def test_each_filter_finds_its_requests_only(gateway):

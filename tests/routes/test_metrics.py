@@ -209,8 +209,8 @@ def test_what_the_database_loses_is_counted(client_for, upstream, tmp_path):
 
 def test_events_of_a_trace_that_were_not_kept_are_counted(client_for, upstream):
     gateway = client_for("relay")
-    upstream.reply_sse(stream(*(["x" * 20_000] * 150)))
-    assert len(gateway.chat(stream=True).text) == 3_000_000
+    upstream.reply_sse(stream(*(["x" * 20_000] * 450)))
+    assert len(gateway.chat(stream=True).text) == 9_000_000  # and as much from the upstream
     until(gateway.url, lambda found: found.value("gateway_trace_drops_total", what="events") >= 1)
 
 

@@ -1,3 +1,5 @@
+import time
+
 from app.utils.assemble import assemble
 
 
@@ -59,3 +61,32 @@ def test_what_is_no_chunk_is_passed_over():
         chunk({"tool_calls": [{}]}),
     ]
     assert assemble(odd)["choices"][0]["message"]["tool_calls"] == [{"function": {}}]
+
+
+def test_a_long_answer_takes_linear_time():
+    def seconds(count):
+        chunks = [chunk({"content": "x" * 1_000, "tool_calls": [{"index": 0, "function": {"arguments": "y" * 1_000}}]})] * count
+        began = time.process_time()
+        message = assemble(chunks)["choices"][0]["message"]
+        assert len(message["content"]) == len(message["tool_calls"][0]["function"]["arguments"]) == 1_000 * count
+        return time.process_time() - began
+
+    assert seconds(20_000) < max(0.5, 60 * seconds(1_000))
+
+
+def test_arguments_may_change_their_kind():
+    parts = [{"a": 1}, '{"b":', "2}"]
+    answer = assemble(chunk({"tool_calls": [{"index": 0, "function": {"arguments": part}}]}) for part in parts)
+    assert answer["choices"][0]["message"]["tool_calls"][0]["function"] == {"arguments": '{"b":2}'}
+
+
+def test_ten_choices_are_in_their_order():
+    answer = assemble(chunk({"content": "x"}, index) for index in range(11))
+    assert [choice["index"] for choice in answer["choices"]] == list(range(11))
+
+
+def test_frames_of_the_websocket_are_a_text():
+    frames = [{"token": "Hel"}, {"token": "lo"}, {"done": True, "finish_reason": "length", "usage": {"total_tokens": 3}}]
+    answer = assemble(frames)
+    assert answer["choices"] == [{"index": 0, "finish_reason": "length", "text": "Hello"}]
+    assert answer["usage"] == {"total_tokens": 3}

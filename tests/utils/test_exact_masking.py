@@ -33,6 +33,7 @@ ODD_TEXTS = (
     "[1, 2",
     "[" * 5_000,
     '{"choices":[null, 7, {"delta":null,"logprobs":{"content":[{"token":"hello-world","logprob":-1}]}}]}',
+    '{"token":"Hello "}',
     '{"choices":[{"index":0,"text":"long ' + "word " * 30_000 + '"}]}',
 )
 
@@ -118,3 +119,16 @@ def test_a_cut_text_that_is_no_json_is_joined():
 def test_nothing_raises_and_the_number_of_texts_stays(texts):
     assert len(mask_payloads(MASKER, texts)) == len(texts)
     assert mask_writes(MASKER, texts) == texts or any(":" in text for text in texts)
+
+
+@given(st.sets(st.integers(0, 60)), st.sampled_from((OWN, SHAPED)))
+def test_a_key_cut_over_frames_of_the_websocket_is_hidden_wholly(cuts, key):
+    text = f"the key is {key} and no other"
+    places = [0, *sorted(cut for cut in cuts if cut < len(text)), len(text)]
+    frames = [json.dumps({"token": text[start:end]}) for start, end in zip(places, places[1:], strict=False)]
+    assert "".join(json.loads(frame)["token"] for frame in mask_payloads(MASKER, frames)) == "the key is … and no other"
+
+
+def test_a_secret_that_is_called_token_is_hidden():
+    for event in ({"token": "abcd-efgh-0123", "more": 1}, {"x": {"token": "abcd-efgh-0123"}}):
+        assert "efgh" not in mask_payloads(MASKER, [json.dumps(event)])[0]

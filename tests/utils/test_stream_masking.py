@@ -96,3 +96,10 @@ def test_the_number_of_texts_that_are_followed_is_bounded():
     for index in range(MOST_TEXTS * 3):
         mask.mask_fragment((index,), "text")
     assert len(mask._tails) == MOST_TEXTS
+
+
+def test_the_frames_of_the_websocket_are_no_secrets_and_continue_each_other():
+    mask = StreamMasker(Masker([OWN]))
+    shown = [mask.mask_payload(json.dumps({"token": piece})) for piece in ("Hello ", OWN[:15], OWN[15:], " you")]
+    assert [shown[0], shown[-1]] == [{"token": "Hello "}, {"token": " you"}]
+    assert longest_shown(OWN, "".join(frame["token"] for frame in shown)) <= 4

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InvalidRequest
-from app.utils.text_generation import as_chat, check_generate_request, format_generation, generation_events
+from app.utils.text_generation import as_chat, check_generate_request, format_generation, frame_of, generation_events
 from tests.answers import USAGE, chunk, completion, stream
 
 ASKED = {"model": "m", "prompt": "Hello"}
@@ -118,3 +118,9 @@ def test_what_it_reads_from_is_closed():
     next(events)
     events.close()
     assert closed == [True]
+
+
+def test_frames_of_the_websocket():
+    assert frame_of({"choices": [{"text": "Hi", "index": 0}]}) == {"token": "Hi"}
+    last = {"choices": [{"text": "", "index": 0, "finish_reason": "length"}], "usage": {"total_tokens": 1}}
+    assert frame_of(last) == {"done": True, "finish_reason": "length", "usage": {"total_tokens": 1}}

@@ -9,6 +9,7 @@ import { oneLine } from "./visible.js";
 
 const SHOWN_LAST = 30; // messages of a long conversation shown unasked, besides its system prompt
 const ROLES = new Set(["system", "developer", "user", "assistant", "tool", "function"]);
+const WHOLE = new Set(["stop", "tool_calls", "function_call"]); // ends of an answer that is all there
 const REASONING = ["reasoning_content", "reasoning", "thinking"];
 
 /** The messages of a request body, whatever else it holds. */
@@ -29,9 +30,9 @@ export function answersOf(answer) {
   }));
 }
 
-/** Draw messages; `numbers: false` leaves their places out. */
-export function conversation(messages, { answers = [], first = 0 } = {}) {
-  const calls = callNames(messages);
+/** Draw messages, of which the first has the number `first`; results may belong to calls in `history`. */
+export function conversation(messages, { answers = [], first = 0, history = messages } = {}) {
+  const calls = callNames(history);
   const list = h("ol", { class: "conversation" });
   const draw = (message, index) => drawMessage(message, first + index, calls);
   const hidden = messages.length > SHOWN_LAST + 5 ? messages.length - SHOWN_LAST : 0;
@@ -86,7 +87,7 @@ function drawMessage(message, index, calls) {
         : null,
       (Array.isArray(message.tool_calls) ? message.tool_calls : []).map(toolCall),
       message.function_call ? toolCall({ function: message.function_call }) : null,
-      message.finish ? h("p", { class: "finish" }, `finish_reason ${oneLine(message.finish, 60)}`) : null,
+      message.finish ? h("p", { class: WHOLE.has(message.finish) ? "hint" : "finish" }, `finish_reason ${oneLine(message.finish, 60)}`) : null,
     ),
   );
 }
@@ -116,7 +117,7 @@ function reasoning(text) {
 
 function content(value, role) {
   if (value === null || value === undefined || value === "") return null;
-  if (typeof value === "string") return payload(value, { beginning: role === "system" ? 900 : 3000 });
+  if (typeof value === "string") return payload(value, role === "system" || role === "developer" ? { beginning: 900, lines: 12 } : { beginning: 3000 });
   return Array.isArray(value) ? value.map(part) : jsonTree(value, 1);
 }
 

@@ -62,6 +62,19 @@ export function announce(text) {
   region.textContent = text;
 }
 
+/** Call `task` `milliseconds` after the first of several calls: however many come, it is not put off. */
+export function soon(task, milliseconds) {
+  let timer = 0;
+  const later = () => {
+    timer ||= setTimeout(() => {
+      timer = 0;
+      task();
+    }, milliseconds);
+  };
+  later.cancel = () => clearTimeout(timer);
+  return later;
+}
+
 /** Call `task` once things have been quiet for `milliseconds`. */
 export function settled(task, milliseconds) {
   let timer = 0;

@@ -13,6 +13,7 @@ export function number(value, digits = 0) {
 export function short(value) {
   if (typeof value !== "number" || !Number.isFinite(value)) return NONE;
   if (value < 10_000) return number(value);
+  if (value >= 1e12) return value.toExponential(1); // nonsense, but it must fit
   return value < 1_000_000 ? `${number(value / 1000, value < 100_000 ? 1 : 0)}k` : `${number(value / 1_000_000, 1)}M`;
 }
 
@@ -77,6 +78,11 @@ export function countRepairs(text) {
 /** Whether a row is still being answered. */
 export function isRunning(row) {
   return row.duration === null || row.duration === undefined;
+}
+
+/** How long a request took, or has been running when it was stored last. */
+export function elapsed(row) {
+  return isRunning(row) ? (row.updated ?? row.started) - row.started : row.duration;
 }
 
 /** running | ok | error: what the colour of a row says. */

@@ -1,7 +1,7 @@
 // The rows of the list: pages from the API, rows from the live feed, newest first; draws nothing.
 
 import { getTraces } from "./api.js";
-import { countRepairs, isRunning } from "./format.js";
+import { isRunning } from "./format.js";
 
 const PAGE = 200;
 export const FILTERS = ["model", "client", "session", "status", "repaired", "q"];
@@ -15,6 +15,7 @@ export class ListModel {
     this.cursor = null;
     this.loading = null;
     this.complete = false;
+    this.depth = null; // how much the gateway stores
   }
 
   /** Take new filters and load the first page. */
@@ -49,6 +50,7 @@ export class ListModel {
       if (this.loading !== control) return;
       this.loading = null;
       this.cursor = page.next;
+      this.depth = page.depth;
       this.complete = !page.next;
       take(page.traces);
     } catch (error) {
@@ -92,8 +94,12 @@ export class ListModel {
     if (client && row.client !== client && row.user_agent !== client) return false;
     if (session && row.session !== session) return false;
     if (status && !hasStatus(row, status)) return false;
-    if (repaired && !countRepairs(row.repairs)) return false;
+    if (repaired && !row.repairs) return false; // what was only noted counts, as on the server
     return !q; // only the server can search in bodies
+  }
+
+  get isFiltered() {
+    return FILTERS.some((name) => this.filters[name]);
   }
 
   indexOf(id) {

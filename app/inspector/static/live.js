@@ -1,6 +1,6 @@
 // The live feed: one EventSource for the whole page, which comes back by itself when the gateway does.
 
-import { BASE, onLocked } from "./api.js";
+import { BASE, getFilters, onLocked } from "./api.js";
 
 const RETRY = 3000; // ms, when the server refused the feed and the browser gave up
 const OUT_OF_SIGHT = 20_000; // ms; a browser has six connections to a gateway, and each feed holds one
@@ -41,8 +41,14 @@ function open() {
   });
   source.addEventListener("error", () => {
     setState("off");
-    if (source?.readyState === EventSource.CLOSED && !locked) setTimeout(open, RETRY);
+    if (source?.readyState === EventSource.CLOSED && !locked) askWhy();
   });
+}
+
+/** The server refused the feed, and a browser does not tell why: a gateway that was started anew has a new token. */
+async function askWhy() {
+  await getFilters().catch(() => {}); // locks the page where the token is not good
+  if (!locked) setTimeout(open, RETRY);
 }
 
 let resting = 0;

@@ -135,6 +135,8 @@ function lock() {
   locked = true;
   page?.destroy();
   page = drawn = null;
+  setPageKeys([]);
+  live.hidden = true;
   const token = h("input", { type: "password", id: "token", autocomplete: "off", spellcheck: "false" });
   const form = h(
     "form",
@@ -148,12 +150,18 @@ function lock() {
       },
     },
     h("h2", null, t("locked.title")),
+    wasRefused() ? h("p", { class: "problem", role: "alert" }, t("locked.refused")) : null,
     h("p", null, t("locked.text")),
     h("label", { for: "token" }, t("locked.token")),
     h("div", { class: "row" }, token, h("button", { type: "submit", class: "primary" }, t("locked.open"))),
   );
   fill(host, form);
   token.focus();
+}
+
+/** Whether the token that was given just now is not the gateway's. */
+function wasRefused() {
+  return new URLSearchParams(location.search).has("refused");
 }
 
 applyTheme();

@@ -36,9 +36,10 @@ function showForCopying(text) {
   area.select();
 }
 
-/** A block of preformatted text; `beginning` characters of it at first. */
-export function payload(text, { beginning = BEGINNING } = {}) {
+/** A block of preformatted text; at first `beginning` characters of it, and at most so many `lines`. */
+export function payload(text, { beginning: longest = BEGINNING, lines = Infinity } = {}) {
   const whole = String(text ?? "");
+  const beginning = Math.min(longest, endOfLine(whole, lines));
   const shown = h("pre", { class: "text" });
   const copy = button(t("copy.button"), () => copyText(whole), { class: "quiet copy" });
   const block = h("div", { class: "payload" }, shown, whole && copy);
@@ -49,9 +50,22 @@ export function payload(text, { beginning = BEGINNING } = {}) {
     const broken = end < whole.length && whole[end - 1] !== "\n";
     shown.append(h("div", { class: broken ? "piece broken" : "piece" }, visible(whole.slice(from, end))));
   };
-  add(whole.length <= beginning + 400 ? whole.length : beginning);
+  add(whole.length <= longest + 400 && beginning === longest ? whole.length : beginning);
   if (end < whole.length) block.append(moreBar(whole, () => end, add));
   return block;
+}
+
+/** Where line number `count` ends; Infinity where there are not many more. */
+function endOfLine(text, count) {
+  if (count === Infinity) return Infinity;
+  let place = 0;
+  let end = Infinity;
+  for (let line = 1; line <= 1.5 * count; line++) {
+    place = text.indexOf("\n", place) + 1;
+    if (!place) return Infinity;
+    if (line === count) end = place;
+  }
+  return end;
 }
 
 /** Pieces are blocks, so that more of them cost no more; cut at a line's end where there is one near, never in a character. */

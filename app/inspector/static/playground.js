@@ -161,7 +161,7 @@ export function playgroundPage(host, route, setPageKeys) {
 
   async function beginFrom(id) {
     const body = await getPart(id, "client_request").catch(() => undefined);
-    if (!body) return;
+    if (!body) return void fill(below, h("p", { class: "hint" }, t("part.absent")));
     const messages = Array.isArray(body.messages) ? [...body.messages] : [];
     const system = messages[0]?.role === "system" ? messages.shift() : null;
     const last = messages.at(-1)?.role === "user" ? messages.pop() : null;

@@ -1,7 +1,7 @@
 // Plots over time: requests, latency, tokens, repairs; follows the live feed at a calm pace.
 
 import { getSeries } from "./api.js";
-import { button, fill, h, settled } from "./dom.js";
+import { button, fill, h, soon } from "./dom.js";
 import { chart } from "./chart.js";
 import { number, seconds, short } from "./format.js";
 import { subscribe } from "./live.js";
@@ -35,9 +35,11 @@ export function plotsPage(host, first, setPageKeys) {
   }
 
   async function load() {
-    const [minutes, bucket] = RANGES[range()];
+    const wanted = range();
+    const [minutes, bucket] = RANGES[wanted];
     try {
       const { buckets } = await getSeries(minutes, bucket);
+      if (range() !== wanted) return; // another one is on its way
       charts.forEach((one) => one.destroy());
       charts = draw(buckets, bucket);
       fill(
@@ -49,7 +51,7 @@ export function plotsPage(host, first, setPageKeys) {
     }
   }
 
-  const again = settled(load, 4000);
+  const again = soon(load, 4000);
   const stop = subscribe(({ row }) => row && !body.contains(document.activeElement) && again());
   const names = Object.keys(RANGES);
   const turn = (step) =>

@@ -1,6 +1,6 @@
 // The list of requests: grows live, filters, draws only what is seen, loads older pages as it is scrolled.
 
-import { button, fill, h, settled } from "./dom.js";
+import { button, fill, h, soon } from "./dom.js";
 import { filterBar } from "./filter_bar.js";
 import { FILTERS, ListModel } from "./list_model.js";
 import { subscribe } from "./live.js";
@@ -11,6 +11,7 @@ import { oneLine } from "./visible.js";
 
 const WIDE = 620; // px; below, a row has two lines
 const NEAR_END = 40; // rows
+const OFF = "off"; // GATEWAY_TRACE where nothing is stored
 
 /** Draw the list. `onOpen(id)`, `onMove(rows)` and `onFilter(filters)` hear of choices. */
 export function requestList({ filters, onOpen, onMove, onFilter }) {
@@ -74,18 +75,26 @@ export function requestList({ filters, onOpen, onMove, onFilter }) {
     }
     if (change.reset) scroller.scrollTop = 0;
     count.textContent = model.rows.length ? t(model.complete ? "list.all" : "list.some", { n: model.rows.length }) : "";
-    fill(foot, count, " ", lost);
-    empty.hidden = model.rows.length > 0;
+    fill(foot, count, " ", lost, model.depth === OFF && model.rows.length ? ` ${t("list.off")}` : null);
+    sayEmpty();
     return undefined;
   }
 
-  const empty = h(
-    "div",
-    { class: "empty", hidden: true },
-    h("p", null, t("list.empty")),
-    h("p", { class: "hint" }, t("list.emptyHint")),
-  );
-  const searchAgain = settled(() => model.catchUp(), 700);
+  const empty = h("div", { class: "empty", hidden: true });
+
+  /** Say why nothing is here: nothing is stored, nothing passes the filters, or nobody has asked yet. */
+  function sayEmpty() {
+    empty.hidden = model.rows.length > 0;
+    const [why, hint] =
+      model.depth === OFF
+        ? ["list.off", "list.offHint"]
+        : model.isFiltered
+          ? ["list.noMatch", null]
+          : ["list.empty", "list.emptyHint"];
+    fill(empty, h("p", null, t(why)), hint && h("p", { class: "hint" }, t(hint)));
+  }
+
+  const searchAgain = soon(() => model.catchUp(), 700);
   const refreshFilters = setInterval(() => !document.hidden && bar.refresh(), 60_000);
   const observer = new ResizeObserver(() => {
     const next = scroller.clientWidth < WIDE ? 46 : 28;

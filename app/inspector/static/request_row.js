@@ -1,7 +1,7 @@
 // One request as one row of the list.
 
 import { h, svg } from "./dom.js";
-import { countRepairs, fullTime, health, moment, readRepairs, seconds, short, statusText } from "./format.js";
+import { countRepairs, elapsed, fullTime, health, moment, readRepairs, seconds, short, statusText } from "./format.js";
 import { t } from "./language.js";
 import { oneLine } from "./visible.js";
 
@@ -34,6 +34,7 @@ export function headRow() {
 /** Draw `row`; `chosen` tells whether it is the one that is open. */
 export function requestRow(row, index, chosen) {
   const state = health(row);
+  const found = readRepairs(row.repairs);
   const made = countRepairs(row.repairs);
   const cell = (name, ...content) => h("span", { class: `c-${name}`, role: "gridcell" }, content);
   return h(
@@ -58,19 +59,17 @@ export function requestRow(row, index, chosen) {
     cell("out", short(row.completion_tokens)),
     cell("chunks", row.stream ? `${short(row.raw_chunks)}→${short(row.emitted_chunks)}` : ""),
     cell("ttft", row.stream ? seconds(row.ttft) : ""),
-    cell("duration", bar(row), h("span", { class: "figure" }, seconds(row.duration))),
+    cell("duration", bar(row), h("span", { class: "figure" }, seconds(elapsed(row)))),
     cell(
       "repairs",
-      made
+      found.length
         ? h(
             "span",
             {
-              class: "badge",
-              title: readRepairs(row.repairs)
-                .map(({ rule, count }) => `${oneLine(rule, 60)} ×${count}`)
-                .join("\n"),
+              class: made ? "badge" : "badge noted",
+              title: found.map(({ rule, count }) => `${oneLine(rule, 60)} ×${count}`).join("\n"),
             },
-            String(made),
+            String(made || found.reduce((sum, { count }) => sum + count, 0)),
           )
         : "",
     ),
@@ -93,11 +92,9 @@ function agentOf(row) {
 
 /** Waiting and streaming on one logarithmic bar. */
 function bar(row) {
-  if (typeof row.duration !== "number")
-    return svg("svg", { class: "spark", viewBox: "0 0 100 6", "aria-hidden": "true" });
   const place = (value) =>
     Math.max(2, Math.min(100, (100 * Math.log(Math.max(value, FASTEST) / FASTEST)) / Math.log(SLOWEST / FASTEST)));
-  const end = place(row.duration);
+  const end = place(elapsed(row));
   const first = row.stream && typeof row.ttft === "number" ? Math.min(end, place(row.ttft)) : end;
   return svg(
     "svg",

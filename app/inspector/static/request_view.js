@@ -5,7 +5,7 @@ import { button, fill, h } from "./dom.js";
 import { conversation, answersOf, messagesOf } from "./conversation.js";
 import { diffView } from "./diff_view.js";
 import { errorView } from "./error_view.js";
-import { fullTime, health, isRunning, seconds, statusText } from "./format.js";
+import { elapsed, fullTime, health, isRunning, number, seconds, statusText } from "./format.js";
 import { jsonTree } from "./json_tree.js";
 import { subscribe } from "./live.js";
 import { t } from "./language.js";
@@ -16,6 +16,8 @@ import { timeline } from "./timeline.js";
 import { toolsView } from "./tools_view.js";
 import { oneLine } from "./visible.js";
 
+const GROWING = new Set(["summary", "conversation", "timeline", "tools"]); // tabs that change while a request runs
+const NEAR = 40; // px from the end within which the end is followed
 export const TABS = ["summary", "conversation", "diff", "timeline", "tools", "error", "parts"];
 const PARTS = [
   "client_headers",
@@ -28,6 +30,25 @@ const PARTS = [
   "error",
 ];
 
+/** Whether text in `element` is selected: it would be lost if that were drawn anew. */
+function isSelecting(element) {
+  const selection = getSelection();
+  return !selection.isCollapsed && element.contains(selection.anchorNode);
+}
+
+/** Why the conversation ends without an answer, or with one that is not whole. */
+function becameOf(row, answers) {
+  const lost = row.dropped_events > 0 && row.stream;
+  return [
+    row.error ? h("p", { class: "error-line answer-note", role: "alert" }, oneLine(row.error, 500)) : null,
+    isRunning(row) ? h("p", { class: "hint answer-note" }, t("request.running")) : null,
+    !isRunning(row) && lost ? h("p", { class: "hint answer-note" }, t("conversation.notWhole")) : null,
+    !isRunning(row) && !lost && !row.error && !answers.length
+      ? h("p", { class: "hint answer-note" }, t("conversation.noAnswer"))
+      : null,
+  ];
+}
+
 /** Draw request `id` into `host`. Returns {id, show(tab), keys(), destroy()}. */
 export function requestView(host, id, { onTab, onClose, onKeys, known }) {
   const control = new AbortController();
@@ -39,23 +60,34 @@ export function requestView(host, id, { onTab, onClose, onKeys, known }) {
   const title = h("div", { class: "request-title" });
   const tabs = h("div", { class: "tabs", role: "tablist", "aria-label": t("request.title") });
   const panel = h("div", { class: "panel", role: "tabpanel", id: "panel", tabindex: "-1" });
-  host.append(h("header", { class: "request-head" }, title, actions()), tabs, panel);
+  const trouble = h("p", { class: "error-line trouble", role: "alert" });
+  host.append(h("header", { class: "request-head" }, title, actions(), trouble), tabs, panel);
 
+  /** A part, undefined where it is not there; what is known not to be there is not asked for. */
   function part(name) {
+    if (sizes && !(name in sizes)) return Promise.resolve(undefined);
     if (!cache.has(name)) cache.set(name, getPart(id, name, control.signal));
     return cache.get(name);
   }
 
   function actions() {
-    const curl = button(t("action.curl"), async () => copyText(await getCurl(id)));
     return h(
       "div",
       { class: "actions" },
-      curl,
+      button(t("action.curl"), copyCurl),
       h("a", { class: "button", href: captureAddress(id), download: `${id}.jsonl` }, t("action.capture")),
       h("a", { class: "button", href: hashOf("playground", [id]) }, t("action.again")),
       button("×", onClose, { class: "quiet close", "aria-label": t("keys.close") }),
     );
+  }
+
+  async function copyCurl() {
+    trouble.textContent = "";
+    try {
+      await copyText(await getCurl(id));
+    } catch (error) {
+      trouble.textContent = oneLine(error.message, 300);
+    }
   }
 
   function head() {
@@ -74,7 +106,7 @@ export function requestView(host, id, { onTab, onClose, onKeys, known }) {
         fullTime(row.started),
         row.target ? ` · ${oneLine(row.target, 80)}` : "",
         row.engine ? ` (${oneLine(row.engine, 30)})` : "",
-        isRunning(row) ? "" : ` · ${seconds(row.duration)}`,
+        ` · ${seconds(elapsed(row))}`,
         row.session ? [" · ", h("a", { href: hashOf("session", [row.session]) }, oneLine(row.session, 40))] : null,
       ),
     );
@@ -98,7 +130,7 @@ export function requestView(host, id, { onTab, onClose, onKeys, known }) {
   }
 
   const hasError = () => Boolean(row?.error) || (row?.status ?? 0) >= 400;
-  const hint = (name) => (name === "timeline" && row?.raw_chunks ? h("small", null, ` ${row.raw_chunks}`) : null);
+  const hint = (name) => (name === "timeline" && row?.raw_chunks ? h("small", null, ` ${number(row.raw_chunks)}`) : null);
 
   tabs.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
@@ -110,11 +142,12 @@ export function requestView(host, id, { onTab, onClose, onKeys, known }) {
   });
 
   const draw = {
-    summary: () => ({ element: summaryView(row, sizes, async () => (await part("repairs"))?.entries ?? []) }),
+    summary: async () => ({ element: summaryView(row, sizes, async () => (await part("repairs"))?.entries ?? []) }),
     async conversation() {
       const body = await part("client_request");
       if (body === undefined) return absent();
-      return { element: conversation(messagesOf(body), { answers: answersOf(await part("answer")) }) };
+      const answers = answersOf(await part("answer"));
+      return { element: h("div", null, conversation(messagesOf(body), { answers }), becameOf(row, answers)) };
     },
     async diff() {
       const [before, after, repairs] = [
@@ -129,19 +162,23 @@ export function requestView(host, id, { onTab, onClose, onKeys, known }) {
       const chunks = await getChunks(id, control.signal).catch((error) =>
         error.status === 404 ? null : Promise.reject(error),
       );
-      if (chunks?.raw?.length || chunks?.emitted?.length) return timeline(chunks, row);
+      if (chunks?.raw?.length || chunks?.emitted?.length) return timeline(chunks, row, opened?.state);
       return row.stream ? absent("part.noChunks") : wholeAnswer();
     },
     async tools() {
       const body = await part("client_request");
       return body === undefined ? absent() : { element: toolsView(body, await part("answer")) };
     },
-    error: async () => ({ element: errorView(row, await part("error"), await part("upstream_response")) }),
+    async error() {
+      const [error, said] = [await part("error"), await part("upstream_response")];
+      const { raw } = said === undefined && row.raw_chunks ? await getChunks(id, control.signal) : { raw: [] };
+      return { element: errorView(row, error, said, { chunks: raw, asked: !sizes || "upstream_request" in sizes }) };
+    },
     parts: async () => ({ element: partsView() }),
   };
 
   function absent(key = "part.absent") {
-    return { element: h("p", { class: "hint" }, t(isRunning(row) ? "request.running" : key)) };
+    return { element: h("p", { class: "hint" }, t(isRunning(row) ? "request.running" : key)), isAbsent: true };
   }
 
   /** What was not streamed has no timeline, but two sides as well. */
@@ -191,6 +228,7 @@ export function requestView(host, id, { onTab, onClose, onKeys, known }) {
       if (wanted !== current || control.signal.aborted) return next.destroy?.();
       opened = next;
       fill(panel, next.element);
+      next.shown?.();
     } catch (error) {
       if (error.name !== "AbortError" && wanted === current)
         fill(panel, h("p", { class: "error-line", role: "alert" }, oneLine(error.message, 400)));
@@ -199,10 +237,30 @@ export function requestView(host, id, { onTab, onClose, onKeys, known }) {
     return undefined;
   }
 
+  /** Show more of a request that runs: what grows is drawn anew where nothing is selected, the rest once it is there. */
+  async function grow() {
+    const wanted = current;
+    const isNew = GROWING.has(wanted) || opened?.isAbsent;
+    if (!opened) return open();
+    if (isRunning(row) && (!isNew || isSelecting(panel))) return undefined;
+    const { scrollTop, scrollHeight, clientHeight } = panel;
+    const atEnd = scrollTop + clientHeight >= scrollHeight - NEAR;
+    const next = await draw[wanted]().catch(() => null);
+    if (wanted !== current || control.signal.aborted) return next?.destroy?.();
+    if (!next) return isRunning(row) ? undefined : open(); // the next news may bring it; else its error is shown
+    opened.destroy?.();
+    opened = next;
+    fill(panel, next.element);
+    next.shown?.();
+    panel.scrollTop = atEnd && scrollTop ? panel.scrollHeight : scrollTop;
+    onKeys();
+    return undefined;
+  }
+
   async function load() {
     const found = await getTrace(id, control.signal);
     row = { ...row, ...found.summary };
-    sizes = found.parts;
+    sizes = isRunning(row) ? null : found.parts; // those of one that runs change
     head();
   }
 
@@ -220,14 +278,15 @@ export function requestView(host, id, { onTab, onClose, onKeys, known }) {
 
   const stop = subscribe(({ row: news }) => {
     if (news?.id !== id) return;
-    const wasRunning = !row || isRunning(row);
+    const wasKnown = Boolean(row);
+    const wasRunning = !wasKnown || isRunning(row);
     row = { ...row, ...news };
     head();
     drawTabs();
-    if (!wasRunning || isRunning(row)) return;
+    if (!wasRunning) return;
     cache.clear();
-    ready = begin();
-    open();
+    if (!wasKnown || !isRunning(row)) ready = begin();
+    ready.then(grow, () => {});
   });
 
   return {
@@ -239,7 +298,7 @@ export function requestView(host, id, { onTab, onClose, onKeys, known }) {
       drawTabs();
       open();
     },
-    keys: () => ({ c: { label: t("action.curl"), run: async () => copyText(await getCurl(id)) }, ...opened?.keys }),
+    keys: () => ({ c: { label: t("action.curl"), run: copyCurl }, ...opened?.keys }),
     destroy() {
       stop();
       control.abort();

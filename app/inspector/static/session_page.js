@@ -118,7 +118,11 @@ export function sessionPage(host, route, setPageKeys) {
         "div",
         { class: "turn-body" },
         known ? h("p", { class: "hint" }, t("session.goesOn", { n: known })) : null,
-        conversation(fresh, { answers: answersOf(answer), first: messages.length - fresh.length }),
+        conversation(fresh, {
+          answers: answersOf(answer),
+          first: messages.length - fresh.length,
+          history: messages,
+        }),
       ),
     );
     return undefined;

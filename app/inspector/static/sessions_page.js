@@ -1,7 +1,7 @@
 // The recent sessions of agents, newest first.
 
 import { getSessions } from "./api.js";
-import { fill, h, settled } from "./dom.js";
+import { fill, h, soon } from "./dom.js";
 import { fullTime, moment, NONE, seconds, short } from "./format.js";
 import { subscribe } from "./live.js";
 import { t } from "./language.js";
@@ -16,16 +16,18 @@ export function sessionsPage(host, route, setPageKeys) {
   const load = async () => {
     try {
       const { sessions } = await getSessions();
+      const focused = body.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
       fill(
         body,
         h("h2", null, t("nav.sessions")),
         sessions.length ? table(sessions) : h("p", { class: "hint" }, t("sessions.empty")),
       );
+      if (focused) [...body.querySelectorAll("a")].find((link) => link.getAttribute("href") === focused)?.focus();
     } catch (error) {
       fill(body, h("p", { class: "error-line", role: "alert" }, oneLine(error.message, 300)));
     }
   };
-  const again = settled(load, 1500);
+  const again = soon(load, 1500);
   const stop = subscribe(({ row }) => row?.session && again());
   load();
   return {

@@ -1,7 +1,7 @@
 // One request at a glance: facts, where the time went, where the tokens went, which rules were at work.
 
 import { button, h, svg } from "./dom.js";
-import { bytes, cost, fullTime, isRunning, NONE, number, readRepairs, seconds } from "./format.js";
+import { bytes, cost, elapsed, fullTime, isRunning, NONE, number, readRepairs, seconds } from "./format.js";
 import { t } from "./language.js";
 import { oneLine } from "./visible.js";
 import { repairList } from "./timeline_dock.js";
@@ -95,16 +95,16 @@ const PARTS = {
   queue: "part-5",
   read: "part-4",
   prepare: "prepare",
-  engine: "part-3",
+  engine: "part-1",
   upstream: "wait",
   repair: "rule",
-  format: "completion",
+  format: "reasoning",
   write: "stream",
 };
 const ELSEWHERE = new Set(["upstream", "write", "queue"]);
 
 function timing(row) {
-  const total = row.duration;
+  const total = elapsed(row);
   const own = Object.entries(row.timings ?? {}).filter(([name]) => name in PARTS);
   if (!own.length)
     return bar(
@@ -134,6 +134,7 @@ function tokens(row) {
     reasoning_tokens: reasoning,
   } = row;
   if (typeof prompt !== "number" && typeof completion !== "number") {
+    if (isRunning(row)) return null; // they are counted at the end
     return h(
       "figure",
       { class: "chart" },
@@ -175,8 +176,12 @@ function repairs(row, loadRepairs) {
   );
   const show = button(t("summary.showRepairs"), async () => {
     show.disabled = true;
-    const list = await loadRepairs();
-    show.replaceWith(list.length ? repairList(list) : h("p", { class: "hint" }, t("part.absent")));
+    try {
+      const list = await loadRepairs();
+      show.replaceWith(list.length ? repairList(list) : h("p", { class: "hint" }, t("part.absent")));
+    } catch (error) {
+      show.replaceWith(h("p", { class: "error-line", role: "alert" }, oneLine(error.message, 300)));
+    }
   });
   section.append(show);
   return section;

@@ -2,10 +2,10 @@
 
 import { announce, button, fill, h } from "./dom.js";
 import { chunkText, essence } from "./chunk_text.js";
-import { offset, seconds } from "./format.js";
+import { elapsed, isRunning, offset, seconds } from "./format.js";
 import { t } from "./language.js";
 import { dockOf } from "./timeline_dock.js";
-import { HIGHEST_GAP, layOut } from "./timeline_layout.js";
+import { HIGHEST_GAP, layOut, ROW } from "./timeline_layout.js";
 import { strip } from "./timeline_strip.js";
 import { VirtualList, unevenLayout } from "./virtual_list.js";
 import { oneLine } from "./visible.js";
@@ -13,10 +13,14 @@ import { oneLine } from "./visible.js";
 const HELD = 0.02; // seconds from which a chunk that was held back says when it left
 const LONGEST = 600; // characters of a chunk in its row
 
-/** Draw `chunks` (the API's {raw, emitted, repairs}) of the request in `row`. Returns {element, keys, destroy}. */
-export function timeline(chunks, row) {
-  const plan = layOut(chunks, row.duration ?? 0);
-  const state = { selected: -1, exact: false };
+/**
+ * Draw `chunks` (the API's {raw, emitted, repairs}) of the request in `row`. Returns {element, keys, state, shown, destroy};
+ * a request that runs is drawn again and again with the `state` of the one before.
+ */
+export function timeline(chunks, row, before = null) {
+  const isBehind = isRunning(row) && row.raw_chunks > count(chunks.raw); // a long stream: its chunks follow at its end
+  const plan = layOut(chunks, isBehind ? 0 : elapsed(row), row.dropped_events ?? 0);
+  const state = { selected: -1, exact: false, scrolled: () => null, ...before };
   const dock = h(
     "section",
     { class: "dock", "aria-label": t("timeline.dock") },
@@ -61,7 +65,7 @@ export function timeline(chunks, row) {
   };
   const step = (direction) => {
     let next = state.selected + direction;
-    while (plan.rows[next]?.kind === "gap" && !plan.rows[next].stall) next += direction;
+    while (plan.rows[next]?.kind === "gap" && !plan.rows[next].stall && !plan.rows[next].lost) next += direction;
     select(next);
   };
   const jump = (places) => {
@@ -82,6 +86,16 @@ export function timeline(chunks, row) {
     else return;
     event.preventDefault();
   });
+  const where = before?.scrolled() ?? { scrollTop: 0, atEnd: isRunning(row) };
+  if (plan.rows[state.selected]) fill(dock, dockOf(plan.rows[state.selected]));
+  state.scrolled = () => {
+    const { scrollTop, scrollHeight, clientHeight } = scroller;
+    return { scrollTop, atEnd: scrollTop + clientHeight >= scrollHeight - ROW };
+  };
+  /** Take up the place of the one before, once this is in the page; its end is followed. */
+  const shown = () => {
+    scroller.scrollTop = where.atEnd ? scroller.scrollHeight : where.scrollTop;
+  };
   const element = h(
     "div",
     { class: "timeline" },
@@ -106,7 +120,7 @@ export function timeline(chunks, row) {
     list.destroy();
     lane.destroy();
   };
-  return { element, keys, destroy };
+  return { element, keys, state, shown, destroy };
 }
 
 function toolbar(chunks, request, plan, state, jump, redraw) {
@@ -117,14 +131,14 @@ function toolbar(chunks, request, plan, state, jump, redraw) {
       way.setAttribute("aria-pressed", state.exact);
       redraw();
     },
-    { "aria-pressed": "false", class: "toggle", title: t("timeline.exactHint") },
+    { "aria-pressed": state.exact, class: "toggle", title: t("timeline.exactHint") },
   );
   const made = plan.rows.reduce((sum, row) => sum + (row.repairs?.length ?? 0), 0);
   return h(
     "div",
     { class: "toolbar" },
-    h("span", { class: "count is-raw" }, t("timeline.rawCount", { n: count(chunks.raw) })),
-    h("span", { class: "count is-emitted" }, t("timeline.emittedCount", { n: count(chunks.emitted) })),
+    counted("raw", count(chunks.raw), request.raw_chunks),
+    counted("emitted", count(chunks.emitted), request.emitted_chunks),
     h("span", { class: "count is-rule" }, t("timeline.ruleCount", { n: made })),
     h("span", { class: "count" }, seconds(plan.end)),
     request.dropped_events
@@ -135,6 +149,13 @@ function toolbar(chunks, request, plan, state, jump, redraw) {
     plan.stalls.length > 0 && button(t("timeline.nextStall", { n: plan.stalls.length }), () => jump(plan.stalls)),
     way,
   );
+}
+
+/** How many chunks of one side are here; of how many, where some were not kept. */
+function counted(side, kept, all) {
+  const more = all > kept;
+  const said = t(`timeline.${side}Count`, { n: more ? all : kept });
+  return h("span", { class: `count is-${side}` }, more ? t("timeline.countOf", { kept, count: said }) : said);
 }
 
 /** [DONE] and comments have no number: they are no chunks. */
@@ -160,12 +181,14 @@ function rowProps(row, index, state, kind) {
 
 function drawGap(row, index, plan, state) {
   const height = plan.heights[index];
-  const label = row.stall
-    ? t(row.cut ? "timeline.stallCut" : "timeline.stall", { time: seconds(row.seconds) })
-    : height >= 14
-      ? seconds(row.seconds)
-      : "";
-  const kind = `gap${row.stall ? " stall" : ""}${row.cut && height >= HIGHEST_GAP ? " cut" : ""}`;
+  const label = row.lost
+    ? t("timeline.dropped", { n: row.lost })
+    : row.stall
+      ? t(row.cut ? "timeline.stallCut" : "timeline.stall", { time: seconds(row.seconds) })
+      : height >= 14
+        ? seconds(row.seconds)
+        : "";
+  const kind = `gap${row.lost ? " lost" : ""}${row.stall ? " stall" : ""}${row.cut && height >= HIGHEST_GAP ? " cut" : ""}`;
   return h(
     "div",
     rowProps(row, index, state, kind),
@@ -176,12 +199,13 @@ function drawGap(row, index, plan, state) {
 function drawChunk(row, index, plan, state) {
   const above = plan.rows[index - 1];
   const same = above?.kind === "chunk" && above.at === row.at;
+  const names = row.repairs.map(({ rule }) => oneLine(rule, 60)).join("\n");
   return h(
     "div",
     rowProps(row, index, state, row.repairs.length ? "chunk repaired" : "chunk"),
     h("span", { class: "at", role: "gridcell" }, same ? "" : offset(row.at)),
     cell("raw", row.raw, row.at, state),
-    h("span", { class: "rules", role: "gridcell" }, ruleChips(row.repairs)),
+    h("span", { class: "rules", role: "gridcell", title: names || null }, ruleChips(row.repairs)),
     cell("emitted", row.emitted, row.at, state),
   );
 }
@@ -215,6 +239,7 @@ function ruleChips(repairs) {
 }
 
 function rowLabel(row) {
+  if (row.lost) return t("timeline.dropped", { n: row.lost });
   if (row.kind === "gap") return t("timeline.stall", { time: seconds(row.seconds) });
   const rules = row.repairs.map((repair) => repair.rule).join(", ");
   return [

@@ -9,6 +9,7 @@ import { oneLine } from "./visible.js";
 
 /** Draw one row of the timeline. */
 export function dockOf(row) {
+  if (row.lost) return h("p", { class: "hint" }, t("timeline.droppedLong"));
   if (row.kind === "gap") {
     return h(
       "p",

@@ -13,9 +13,10 @@ const LONGEST_HOLD = 2; // seconds a chunk may be held back and still stand besi
 
 /**
  * Return {rows, heights, stalls, rules, end}. Rows are {kind: "chunk", at, raw, emitted, repairs} or
- * {kind: "gap", at, seconds, cut, stall}; `stalls` and `rules` are the positions of rows worth jumping to.
+ * {kind: "gap", at, seconds, cut, stall, lost}; `stalls` and `rules` are the positions of rows worth jumping to.
+ * `lost`: how many reads and writes were too many to be kept, so that the time after the last chunk was no silence.
  */
-export function layOut({ raw = [], emitted = [], repairs = [] }, end = 0) {
+export function layOut({ raw = [], emitted = [], repairs = [] }, end = 0, lost = 0) {
   const groups = groupByRead(raw, emitted);
   attach(groups, raw, repairs);
   joinHeldBack(groups);
@@ -36,7 +37,8 @@ export function layOut({ raw = [], emitted = [], repairs = [] }, end = 0) {
     }
     last = Math.max(last, group.end);
   }
-  if (end) gap(last, end, stall, put, marks);
+  if (lost) put({ kind: "gap", at: last, seconds: Math.max(0, end - last), cut: false, stall: false, lost }, ROW);
+  else if (end) gap(last, end, stall, put, marks);
   return { rows, heights, ...marks, end: Math.max(last, end) };
 }
 
