@@ -108,7 +108,10 @@ class Settings:
     )
     workers: int = row("GATEWAY_WORKERS", "1", number(1, 256), "gunicorn worker processes")
     threads: int = row("GATEWAY_THREADS", "1024", number(1, 10_000), "threads of one worker")
-    worker_class: str = row("GATEWAY_WORKER_CLASS", "gthread", one_of("gthread", "gevent"), "gunicorn worker class")
+    worker_class: str = row(
+        "GATEWAY_WORKER_CLASS", "gthread", one_of("gthread", "gevent"),
+        "gunicorn worker class: gthread, or gevent (./run.sh --gevent installs it)",
+    )  # fmt: skip
     forward_client_key: bool = row(
         "GATEWAY_FORWARD_CLIENT_KEY", "1", flag, "send the client's key upstream when no other is known"
     )
