@@ -130,9 +130,10 @@ class Settings:
         "GATEWAY_REPAIRS", "", pairs("fix", "warn", "off", "on"), "switch single repairs: rule=fix|warn|off, …"
     )
     database_url: str | None = row(
-        "DATABASE_URL", "", database_address, "postgresql://… shared by several machines; unset: SQLite in the data folder",
+        "DATABASE_URL", "", database_address,
+        "postgresql://… shared by several machines (./run.sh --postgres installs its driver); unset: SQLite in the data folder",
         secret=True,
-    )
+    )  # fmt: skip
     signature_days: float = row(
         "GATEWAY_SIGNATURE_DAYS", "30", number(0, 3650, float),
         "days a thought signature is kept for clients that drop it; 0: not at all",
