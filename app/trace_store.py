@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from app.trace import Trace
 
 MOST_WAITING, MOST_BYTES = 5_000, 64_000_000  # traces, and what they hold
-LINGER = 0.05  # seconds more that are waited for others: one write for many is cheaper
+LINGER = 0.01  # seconds more that are waited for others: one write for many is cheaper
 LISTEN, LISTEN_EVERY = 10.0, 1.0  # seconds after a write in which the process may say that it failed; between two looks
 SHOWN_AFTER, SHOWN_EVERY = 0.4, 5.0  # seconds until a running request is stored, and until that is brought up to date
 WATCHED_EVERY = 1.0  # the same while somebody looks, for each WATCHED_BYTES that are to be stored
