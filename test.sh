@@ -39,9 +39,9 @@ if ! command -v chromium chromium-browser google-chrome-stable google-chrome >/d
     say "************************************************************************"
 fi
 
-# One process for each core, and one more, as tests wait now and then; the tests of one file stay together. `-n 0` runs all
-# in one process, for a debugger.
+# One process for each core, and one more, as tests wait now and then; the tests of one file stay together, and the slow ones
+# of real clients come early. `-n 0` runs all in one process, for a debugger.
 # All processes must list the same tests in the same order, those made from sets too.
 export PYTHONHASHSEED="${PYTHONHASHSEED:-0}"
 workers=$(($(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) + 1))
-exec .venv-test/bin/python -m pytest -n "$workers" --dist loadfile "$@"
+exec .venv-test/bin/python -m pytest -n "$workers" --dist loadfile --no-loadscope-reorder "$@"

@@ -27,7 +27,7 @@ def run(script, *arguments, folder, **environ):
     return subprocess.run(
         [*SCRIPTS[script], str(ROOT / "tests" / "curl" / script), *map(str, arguments)],
         cwd=folder,
-        env=clean_environ(folder, **environ),
+        env=clean_environ(folder, **{"PARALLEL": "3"} | environ),
         capture_output=True,
         text=True,
         timeout=100,

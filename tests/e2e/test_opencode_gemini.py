@@ -54,8 +54,7 @@ def open_session(tmp_path, strict_gateway, shared_upstream) -> Iterator[Callable
 # --- the task -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("name", "engine"), list(zip(NAMES, ENGINES, strict=True)))
 def test_parallel_calls_over_three_turns(open_session, engine, name):
     session = open_session(name, engine)
     here = session.project
@@ -87,7 +86,7 @@ def test_parallel_calls_over_three_turns(open_session, engine, name):
     assert len(results) == 4 and "ünïcödé 파일 🙂" in results[-1]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ENGINES[-1:])
 def test_a_refusal_is_shown_once(open_session, engine):
     session = open_session("company", engine)
     words = "This request is too strange, said the relay."
