@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
+from werkzeug.routing import Rule
 
 from app import auth, errors, lifecycle, metrics, request_trace, shimmy_errors, telemetry, trace_store
 from app.config import Settings, SettingsStore, check_bind
@@ -18,8 +19,22 @@ from app.signature_store import open_signatures
 from app.store import Store
 
 
+class LazyRule(Rule):
+    """A route that compiles what builds its URL when one is built, which is never: that is most of the start."""
+
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        compiled = super()._compile_builder
+
+        def build(rule: Rule, **values: Any) -> tuple[str, str]:
+            return compiled(append_unknown)(rule, **values)
+
+        return build
+
+
 class Gateway(Flask):
     """Flask for plain functions: it does not ask in each request, of each of them, whether it is a coroutine."""
+
+    url_rule_class = LazyRule
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         return func
