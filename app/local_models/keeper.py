@@ -73,7 +73,6 @@ class Keeper:
                 continue
             connection.settimeout(None)
             threading.Thread(target=self._answer, args=(Channel(connection),), daemon=True).start()
-        self.stop()
 
     def stop(self) -> None:
         """End all hosts."""
@@ -98,6 +97,8 @@ class Keeper:
     def _on_hello(self, channel: Channel) -> None:
         """A worker is there for as long as this connection is open."""
         with self._changed:
+            if self._stopping:
+                return  # whoever came too late begins another keeper
             self._workers += 1
         try:
             channel.send(ok=True, pid=os.getpid())
@@ -270,8 +271,9 @@ class Keeper:
 
     def _done(self) -> bool:
         with self._changed:
-            alone = not self._workers and time.monotonic() - self._alone_since > self._limits.grace
-            return self._stopping or alone
+            if not self._workers and time.monotonic() - self._alone_since > self._limits.grace:
+                self._stopping = True
+            return self._stopping
 
 
 def progress_of(hosted: Hosted) -> float | None:
@@ -300,8 +302,9 @@ def main() -> None:
     try:
         keeper.serve(listener)
     finally:
+        path.unlink(missing_ok=True)  # before the port is closed: the next keeper's must not go
         listener.close()
-        path.unlink(missing_ok=True)
+        keeper.stop()
 
 
 if __name__ == "__main__":

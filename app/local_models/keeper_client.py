@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 5.0  # to connect; what is asked for may take as long as it takes
 GRACE_SECONDS = 3.0  # without any worker, until the keeper ends
+TRIES = 3  # to find a keeper that is not about to end
 
 
 class Loaded(NamedTuple):
@@ -75,7 +76,7 @@ class KeeperClient:
         channel = self._ask(op="lease", model=order, wait=wait, fresh=fresh)
         forget = cancel.on_cancel(channel.abort) if cancel is not None else lambda: None
         try:
-            answer = channel.receive()
+            answer = channel.receive_if_any()
             forget()
             yield _loaded(order["name"], answer)
         finally:
@@ -96,9 +97,7 @@ class KeeperClient:
 
     def close(self, wait: bool = False) -> None:
         """Leave the keeper, which ends when nobody is left. `wait` for that end, where this client started it."""
-        if self._presence is not None:
-            self._presence[1].close()
-            self._presence = None
+        self._leave()
         if wait and self._started is not None:
             self._started.wait()
 
@@ -121,34 +120,51 @@ class KeeperClient:
             channel.close()
 
     def _ask(self, **message: Any) -> Channel:
-        with self._lock:
-            self._be_present()
-        channel = Channel(connect(socket_path(self._folder), ANSWER_SECONDS))
-        channel.send(**message)
-        return channel
+        """Ask the keeper. Raises ModelLoadFailed, ModelLoading."""
+        for _ in range(TRIES):
+            try:
+                with self._lock:
+                    self._be_present()
+                channel = Channel(connect(socket_path(self._folder), ANSWER_SECONDS))
+                channel.send(**message)
+            except OSError:  # it was just about to end: the next one begins in its place
+                with self._lock:
+                    self._leave()
+            else:
+                return channel
+        raise ModelLoading("The keeper of the local models stopped; ask again.", 1)
+
+    def _leave(self) -> None:
+        if self._presence is not None:
+            self._presence[1].close()
+            self._presence = None
 
     def _be_present(self) -> None:
-        """Say hello once per process; the keeper lives as long as one of these connections does."""
+        """Say hello once per process; the keeper lives as long as one of these connections does. Raises OSError."""
         if self._presence is not None and self._presence[0] == os.getpid() and self._presence[1].is_open():
             return
+        self._leave()
         channel = Channel(self._connect_or_start())
         channel.send(op="hello")
-        channel.receive()
+        if channel.receive() is None:
+            channel.close()
+            raise ConnectionAbortedError("the keeper is ending")
         self._presence = (os.getpid(), channel)
 
     def _connect_or_start(self) -> socket.socket:
         path = socket_path(self._folder)
-        try:
+        with suppress(OSError):  # nobody there yet, or no longer
             return connect(path, ANSWER_SECONDS)
-        except OSError:
-            pass  # nobody there yet, or no longer
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / "local-models.lock").open("w") as lock:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            lock = (self._folder / "local-models.lock").open("w")
+        except OSError as error:
+            raise ModelLoadFailed(f"The folder {self._folder} cannot be written: {error.strerror}.") from None
+        with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # of several workers one starts it
-            try:
+            with suppress(OSError):
                 return connect(path, ANSWER_SECONDS)
-            except OSError:
-                self._start()
+            self._start()
             return connect(path, ANSWER_SECONDS)
 
     def _start(self) -> None:

@@ -215,7 +215,7 @@ def test_no_head_comes(client_for, engine, upstream, streamed):
 def test_a_head_comes_and_no_body(client_for, engine, upstream, streamed):
     answer = sse_answer(stream()) if streamed else json_answer(completion())
     upstream.reply(answer.hang_after(bytes=0))
-    reply = client_for(engine, GATEWAY_FIRST_BYTE_TIMEOUT=str(SHORT)).chat(stream=streamed)
+    reply = client_for(engine, GATEWAY_FIRST_BYTE_TIMEOUT=str(4 * SHORT)).chat(stream=streamed)
     assert (reply.status, reply.error["code"]) == (504, "upstream_timeout")
     assert "no byte within" in reply.error["message"]
 

@@ -24,6 +24,17 @@ NAMELESS = """() => [...document.querySelectorAll("button, a, input, select, tex
   .map((element) => element.outerHTML.slice(0, 100))"""
 
 
+def test_who_types_and_goes_on_is_not_brought_back(look: Look, gateway: LiveGateway) -> None:
+    ask(gateway)
+    page = look().page
+    page.clock.install()
+    page.get_by_role("searchbox").fill("abc")
+    page.evaluate("location.hash = '#/playground'")
+    expect(page.locator("nav [aria-current]")).to_have_text("Playground")
+    page.clock.run_for(1000)  # the search waits a moment for more letters
+    expect(page.locator("nav [aria-current]")).to_have_text("Playground")
+
+
 def test_the_keyboard_does_it_all(look: Look, gateway: LiveGateway) -> None:
     older, newer = ask_mock(gateway, "first", stream=True), ask(gateway)
     page = (inspector := look()).page

@@ -16,6 +16,7 @@ import pytest
 from app.cancel import CancelToken
 from app.local_models.errors import ModelLoadFailed, ModelLoading
 from app.local_models.keeper_client import KeeperClient
+from app.local_models.keeper_protocol import Channel, listen, socket_path
 from tests.local_models.models import model_folder, order  # noqa: F401 (a fixture)
 
 WAIT = 30.0
@@ -174,6 +175,31 @@ def test_it_ends_after_the_last_worker_and_takes_its_models_along(tmp_path, mode
     assert select.select([host], [], [], 20)[0]
     os.close(host)
     assert keeper.statuses() == []
+
+
+@pytest.mark.parametrize("answers", [False, True], ids=["it is going", "it goes after its greeting"])
+def test_a_keeper_that_is_about_to_end_is_followed_by_another(keeper, tmp_path, model_folder, answers):  # noqa: F811
+    (tmp_path / "data").mkdir()
+    path = socket_path(tmp_path / "data")
+    listener = listen(path)
+
+    def end():
+        channel = Channel(listener.accept()[0])
+        channel.receive()
+        path.unlink()
+        listener.close()
+        if answers:
+            channel.send(ok=True, pid=1)
+        channel.close()
+
+    threading.Thread(target=end).start()
+    assert "tiny test model" in say(keeper.load(order(model_folder / "tiny.gguf"), WAIT))
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path, model_folder):  # noqa: F811
+    (tmp_path / "data").write_text("a file")
+    with pytest.raises(ModelLoadFailed, match="cannot be written"):
+        KeeperClient(tmp_path / "data", 10**10, 0, 0.2).load(order(model_folder / "tiny.gguf"), WAIT)
 
 
 def test_asking_starts_nothing(tmp_path):

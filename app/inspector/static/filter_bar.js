@@ -20,7 +20,8 @@ export function filterBar(values, onChange) {
     "aria-label": t("filter.search"),
     autocomplete: "off",
     spellcheck: "false",
-    on: { input: settled(() => change("q", search.value.trim()), 250) },
+    // Who types and goes on to another page at once is not brought back.
+    on: { input: settled(() => search.isConnected && change("q", search.value.trim()), 250) },
   });
   const selects = {
     model: select("model", change),
