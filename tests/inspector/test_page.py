@@ -72,6 +72,16 @@ def test_a_request_that_is_opened_before_it_is_stored_is_shown_when_it_is(
     asking.join()
 
 
+def test_a_request_that_was_stored_before_the_page_heard_of_it_is_shown(look: Look, gateway: LiveGateway) -> None:
+    request, page = ask(gateway), (inspector := look()).page
+    page.route("**/api/traces?*", lambda route: route.fulfill(json={"traces": [], "next": None}))
+    page.route(f"**/api/traces/{request}", lambda route: route.fulfill(status=404, json={}), times=1)
+    page.reload()
+    with page.expect_response(lambda answer: answer.status == 404):
+        inspector.go(f"request/{request}/timeline")
+    expect(page.locator(".trow").first).to_be_visible()
+
+
 def test_the_timeline_shows_both_sides_and_the_rule_between(look: Look, gateway: LiveGateway) -> None:
     request, inspector = ask(gateway), look()
     inspector.open(request, "timeline")

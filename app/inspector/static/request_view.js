@@ -17,6 +17,7 @@ import { toolsView } from "./tools_view.js";
 import { oneLine } from "./visible.js";
 
 const GROWING = new Set(["summary", "conversation", "timeline", "tools"]); // tabs that change while a request runs
+const [RETRY, TRIES] = [1000, 10]; // ms, times
 const NEAR = 40; // px from the end within which the end is followed
 export const TABS = ["summary", "conversation", "diff", "timeline", "tools", "error", "parts"];
 const PARTS = [
@@ -273,7 +274,19 @@ export function requestView(host, id, { onTab, onClose, onKeys, known }) {
     return found;
   }
 
+  /** One that was not stored when it was asked for may have been stored before this page heard the news. */
+  function askAgain(error) {
+    if (row || error.status !== 404 || tries-- <= 0) return;
+    setTimeout(() => {
+      if (row || control.signal.aborted) return;
+      ready = begin();
+      ready.then(grow, askAgain);
+    }, RETRY);
+  }
+
+  let tries = TRIES;
   let ready = begin();
+  ready.catch(askAgain);
   if (row) head();
 
   const stop = subscribe(({ row: news }) => {
