@@ -223,7 +223,7 @@ def test_no_damage_raises_anything_else(data):
 
 
 def test_long_arrays_of_numbers_are_not_read():
-    data = header_bytes({"a": Typed(9, [1.0] * 500_000), "after": 7})
+    data = header_bytes({"a": Typed(9, [1.0] * 100_000), "after": 7})
     file = Counted(data)
     assert read_header_of(file, len(data)).values == {"after": 7}
     assert file.taken < 4 * gguf_header.WINDOW < len(data)
