@@ -1,7 +1,10 @@
 """What the tests of the inspector page share: one browser, one Gemini-like upstream, one gateway emptied for each test."""
 
 import json
+import sys
+import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -93,12 +96,20 @@ def empty(gateway: LiveGateway) -> None:
     """Delete what is stored, once nothing runs any more."""
     traces, store = gateway.app.extensions["trace_store"], gateway.app.extensions["store"]
     deadline = time.monotonic() + LIMIT / 1000
-    while traces._running and time.monotonic() < deadline:
+    while not (traces.flush(LIMIT / 1000) and not traces._running):  # a page that was just closed may have asked last
+        assert time.monotonic() < deadline, what_runs(traces)
         time.sleep(POLL)
-    assert traces.flush(LIMIT / 1000) and not traces._running
     for table in ("trace_parts", "traces"):
         store.submit(lambda connection, table=table: connection.execute(statement(f"DELETE FROM {table}")))
     assert store.flush(LIMIT / 1000) and not store.problem
+
+
+def what_runs(traces: Any) -> str:
+    """Say which requests do not end, and where each thread is."""
+    running = [trace.summary() for weak in list(traces._running.values()) if (trace := weak()) is not None]
+    frames = sys._current_frames()
+    stacks = [traceback.format_stack(frames[one.ident]) for one in threading.enumerate() if one.ident in frames]
+    return "\n".join([*map(str, running), *map("".join, stacks)])
 
 
 @pytest.fixture
