@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 QUEUE_SIZE = 5_000  # jobs that wait for the database
 BATCH = 200  # jobs of one transaction
-OPEN_WAIT = 1.0  # seconds that an answer waits for the database to be opened
+OPEN_WAIT = 2.0  # seconds that an answer waits for the database to be opened: rarely more than 0.3, on a busy machine
 READ_LIMIT = 2.0  # seconds that a read waits for a server; it ends a statement itself after less
 EXIT_WAIT = 2.0  # seconds the end of a process waits for its last writes
 PAUSES = (1.0, 60.0)  # seconds until a failed database is tried again: first, at most

@@ -60,12 +60,12 @@ def test_another_worker_finds_it_in_the_database(store):
 def test_another_process_finds_it(store, tmp_path):
     code = (
         "import sys; from pathlib import Path; from app.store import Store; from app.signature_store import SignatureStore;"
-        "store = Store(None, Path(sys.argv[1])); s = SignatureStore(store, 30, 100);"
+        "store = Store(None, Path(sys.argv[1])); s = SignatureStore(store, 30, 100); store.begin(); store.flush(20);"
         "print(s.get_many(['mine'])['mine']); s.put('yours', 'two'); store.flush(20)"
     )
     signatures = SignatureStore(store, 30, 100)
     signatures.put("mine", "one")
-    store.flush(WAIT)
+    assert store.flush(WAIT)
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, timeout=60)
     assert done.stdout == b"one\n", done.stderr
     assert signatures.get_many(["yours"]) == {"yours": "two"}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.gateway import ROOT, Gateway
+from tests.opencode_server import stop_opencode
 
 UPSTREAM_MODELS = ("scripted", "gemini-2.5-flash", "gemini-2.5-pro")
 LIMIT = {"context": 128_000, "output": 8_192}
@@ -21,6 +22,12 @@ def provider(engine: str, base_url: str, model: str, upstream_id: str) -> dict[s
     entry = {"id": upstream_id, "tool_call": True, "limit": LIMIT}
     options = {"engine": engine, "baseURL": base_url, "apiKey": "sk-upstream-key-000"}
     return {"options": options, "models": {model: entry}}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def opencode_ends() -> Iterator[None]:
+    yield
+    stop_opencode()
 
 
 @pytest.fixture(scope="session")

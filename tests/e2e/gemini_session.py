@@ -8,18 +8,18 @@ from pathlib import Path
 from tests.gateway import Gateway
 from tests.maps import ENGINES, UPSTREAM_KEY
 from tests.opencode import Outcome, run_opencode
+from tests.opencode_server import ask_opencode
 from tests.upstream import FakeUpstream, Recorded
 from tests.upstream_answers import Answer
 
 UPSTREAM_MODEL = "gemini-3-flash-preview"
 # OpenCode cleans schemas itself where the id says "gemini"; a company's own name gets none of that help.
 NAMES = {"family": "gemini-3-by-{engine}", "company": "company-coder-by-{engine}"}
-TITLES = "mock"  # the gateway's own model, for titles: then all that the upstream sees is the conversation
 LIMIT = {"context": 200_000, "output": 8_000}
 
 
 def gateway_map(base_url: str) -> dict[str, object]:
-    """Return the gateway's opencode.json: for each engine the upstream's model under both names, and the mock."""
+    """Return the gateway's opencode.json: for each engine the upstream's model under both names."""
     options = {"baseURL": base_url, "apiKey": UPSTREAM_KEY}
     entry = {"id": UPSTREAM_MODEL, "tool_call": True, "limit": LIMIT}
     providers: dict[str, object] = {
@@ -29,7 +29,7 @@ def gateway_map(base_url: str) -> dict[str, object]:
         }
         for engine in ENGINES
     }
-    return {"provider": {**providers, "own": {"options": {"engine": "mock"}, "models": {TITLES: {"limit": LIMIT}}}}}
+    return {"provider": providers}
 
 
 @dataclass
@@ -46,18 +46,17 @@ class Session:
         self.project.mkdir(parents=True)
         self._seen = len(self.requests_of_the_client())
 
-    def run(self, prompt: str, *, titles: str | None = None) -> Outcome:
-        """Let OpenCode do one prompt; `titles` names another model for the title of the session."""
+    def run(self, prompt: str, *, cli: bool = False) -> Outcome:
+        """Let OpenCode do one prompt, as `opencode run` or in the server that runs already."""
         entry = {"tool_call": True, "limit": LIMIT}
         options = {"baseURL": self.gateway.base_url, "apiKey": "any-key"}
-        models = {name: entry for name in (self.model, TITLES)}
         config = {
             "model": f"gw/{self.model}",
-            "small_model": f"gw/{titles or self.model}",
-            "provider": {"gw": {"npm": "@ai-sdk/openai-compatible", "options": options, "models": models}},
+            "small_model": f"gw/{self.model}",
+            "provider": {"gw": {"npm": "@ai-sdk/openai-compatible", "options": options, "models": {self.model: entry}}},
         }
         (self.project / "opencode.json").write_text(json.dumps(config), "utf-8")
-        return run_opencode(self.project, f"gw/{self.model}", prompt)
+        return (run_opencode if cli else ask_opencode)(self.project, f"gw/{self.model}", prompt)
 
     def requests_of_the_client(self) -> list[str]:
         """List the gateway's log lines of chat requests to this session's model, one a request."""

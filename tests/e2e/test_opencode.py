@@ -6,6 +6,7 @@ import pytest
 
 from tests.gateway import ROOT
 from tests.opencode import find_binary, run_opencode
+from tests.opencode_server import ask_opencode
 
 pytestmark = [
     pytest.mark.e2e,
@@ -52,7 +53,7 @@ def test_it_writes_a_file(project, model):
 def test_it_writes_two_files_at_once(project, model):
     calls = [write("one.txt", "first\n"), write("two.txt", "second\n")]
     step = {"tool_calls": calls, "arguments_pieces": 5}
-    outcome = run_opencode(project, model, task(step, {"text": "Both are there."}))
+    outcome = ask_opencode(project, model, task(step, {"text": "Both are there."}))
     assert outcome.code == 0, outcome.output
     assert [(project / name).read_text("utf-8") for name in ("one.txt", "two.txt")] == ["first\n", "second\n"]
     assert "Both are there." in outcome.output
@@ -63,7 +64,7 @@ def test_it_writes_what_it_has_read(project, model):
     (project / "in.txt").write_text("the secret is 4711\n", "utf-8")
     read = {"tool_calls": [{"name": "read", "arguments": {"filePath": "{{cwd}}/in.txt"}}]}
     copy = {"expect": "4711", "tool_calls": [write("out.txt", "I read: {{last_tool}}")]}
-    outcome = run_opencode(project, model, task(read, copy, {"text": "Copied."}))
+    outcome = ask_opencode(project, model, task(read, copy, {"text": "Copied."}))
     assert outcome.code == 0, outcome.output
     assert "the secret is 4711" in (project / "out.txt").read_text("utf-8")
 
@@ -71,13 +72,13 @@ def test_it_writes_what_it_has_read(project, model):
 def test_it_runs_a_command(project):
     command = {"command": "echo made by bash > made.txt", "description": "Make a file"}
     step = {"tool_calls": [{"name": "bash", "arguments": command}]}
-    outcome = run_opencode(project, MODELS[0], task(step, {"text": "Made."}))
+    outcome = ask_opencode(project, MODELS[0], task(step, {"text": "Made."}))
     assert outcome.code == 0, outcome.output
     assert (project / "made.txt").read_text("utf-8") == "made by bash\n"
 
 
 def test_it_shows_the_upstreams_refusal(project):
     refusal = {"error": {"status": 400, "message": "The script refuses this."}}
-    outcome = run_opencode(project, MODELS[2], task(refusal))
+    outcome = ask_opencode(project, MODELS[2], task(refusal))
     assert outcome.code is not None, "OpenCode was still retrying"
     assert "The script refuses this." in outcome.output

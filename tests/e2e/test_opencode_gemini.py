@@ -5,7 +5,7 @@ from itertools import cycle
 
 import pytest
 
-from tests.e2e.gemini_session import NAMES, TITLES, Session, append, gateway_map, one_after_the_other, write
+from tests.e2e.gemini_session import NAMES, Session, append, gateway_map, one_after_the_other, write
 from tests.gateway import Gateway
 from tests.maps import ENGINES, write_map
 from tests.opencode import find_binary
@@ -67,7 +67,7 @@ def test_parallel_calls_over_three_turns(open_session, engine, name):
     )
     session.upstream.reply_with(gemini)
 
-    outcome = session.run("Write the files, then look at them.")
+    outcome = session.run("Write the files, then look at them.", cli=name == "family")
 
     assert outcome.code == 0, outcome.output
     assert (session.read("a.txt"), session.read("b.txt")) == (CONTENT, "b\n")
@@ -92,7 +92,7 @@ def test_a_refusal_is_shown_once(open_session, engine):
     words = "This request is too strange, said the relay."
     session.upstream.reply_json([{"error": {"code": 400, "message": words, "status": "INVALID_ARGUMENT"}}], 400)
 
-    outcome = session.run("Say hello.", titles=TITLES)
+    outcome = session.run("Say hello.")
 
     assert outcome.code is not None and words in outcome.output
     assert len(session.upstream.bodies) == session.client_requests == 1
@@ -125,7 +125,7 @@ def test_no_ending_makes_it_ask_for_ever(open_session, ending, engine):
     session = open_session("company", engine)
     session.upstream.reply(answer)
 
-    outcome = session.run("Say hello.", titles=TITLES)
+    outcome = session.run("Say hello.")
 
     assert outcome.code is not None, f"OpenCode was still retrying: {outcome.output}"
     assert words in outcome.output
@@ -149,7 +149,7 @@ def test_calls_of_a_cut_turn_are_never_run(open_session, engine, text):
     gemini = GeminiMode([Turn(text, calls), Turn("Both are done.")])
     session.upstream.reply_with(one_after_the_other(cut, gemini))
 
-    outcome = session.run("Write the files.", titles=TITLES)
+    outcome = session.run("Write the files.")
 
     assert outcome.code == 0, outcome.output
     assert session.read("tally.txt") == "one\n", "each call is run once"

@@ -13,6 +13,7 @@ from tests.e2e.gemini_session import LIMIT, UPSTREAM_MODEL
 from tests.gateway import ROOT, Gateway, clean_environ
 from tests.maps import UPSTREAM_KEY, write_map
 from tests.opencode import Outcome, find_binary, run_opencode
+from tests.opencode_server import ask_opencode
 from tests.upstream import FakeUpstream
 from tests.upstream_gemini import GeminiMode, Turn
 
@@ -109,7 +110,7 @@ def test_it_is_replayed_again_in_another_folder(replaying, tmp_path):
 
 def test_another_task_is_refused_with_the_nearest_capture(replaying, tmp_path):
     project = make_project(tmp_path, replaying, "monday")
-    outcome = run_opencode(project, "gw/monday", "How do birds find their way over the oceans?")
+    outcome = ask_opencode(project, "gw/monday", "How do birds find their way over the oceans?")
     assert outcome.code is not None, f"OpenCode was still retrying: {outcome.output}"
     assert "No capture of `monday` fits this request" in outcome.output and "nearest" in outcome.output
     assert not (project / "a.txt").exists()

@@ -57,7 +57,7 @@ def check(outcome: Outcome, *words: str) -> None:
 
 def test_it_writes_a_file(session):
     outcome = session.run(
-        "Write hello.txt.", Turn("I write it.", (session.write("hello.txt", CONTENT),)), Turn("Done, it is.")
+        "Write hello.txt.", Turn("I write it.", (session.write("hello.txt", CONTENT),)), Turn("Done, it is."), cli=True
     )
     check(outcome, "I write it.", "Done, it is.")
     assert session.read("hello.txt") == CONTENT
@@ -147,7 +147,7 @@ def test_all_of_opencodes_prompt_fits_and_a_long_file_is_cut(jimmy):
     assert first.tokens < 3_800, "there is room to work"
     assert second.tokens < BUDGET
     assert f"Working directory: {jimmy.project}" in second.system and second.system.endswith("</tools>")
-    assert second.messages[0] == ("user", '"Read long.txt."')
+    assert second.messages[0] == ("user", "Read long.txt.")
     assert CUT in second.last and "line 1 is" in second.last and "line 1499 is" in second.last
 
 
@@ -162,22 +162,28 @@ def test_a_long_session_keeps_its_task(jimmy):
     asked = jimmy.models.conversation
     assert len(asked) == 13 and max(one.tokens for one in asked) < BUDGET
     last = asked[-1]
-    assert last.messages[0] == ("user", '"Take the twelve steps."')
+    assert last.messages[0] == ("user", "Take the twelve steps.")
     assert "Step 11." in last.messages[-2][1] and "11250" in last.last
     assert not any("Step 0." in text for _, text in last.messages), "the oldest ones are left out"
 
 
-@pytest.mark.parametrize("reason", ["max context limit 6144 reached", None], ids=["with its reason", "in silence"])
-def test_an_empty_answer_is_told_as_an_overflow(jimmy, reason):
-    empty = text_answer("", stats("", 6_100, reason=reason) if reason else None)
-    outcome = jimmy.run("Say hello.", Turn(raw=empty))
+def test_an_empty_answer_is_told_as_an_overflow(jimmy):
+    reason = "max context limit 6144 reached"
+    outcome = jimmy.run("Say hello.", Turn(raw=text_answer("", stats("", 6_100, reason=reason))), cli=True)
     assert outcome.code is not None, f"OpenCode was still retrying: {outcome.output}"
-    assert "exceeds the context window of this model" in outcome.output and (reason or "") in outcome.output
+    assert "exceeds the context window of this model" in outcome.output and reason in outcome.output
+    assert len(jimmy.told) <= 2, "the turn, and OpenCode's try to summarise"
+
+
+def test_an_empty_answer_without_a_reason_is_one_as_well(jimmy):
+    outcome = jimmy.run("Say hello.", Turn(raw=text_answer("")))
+    assert outcome.code is not None, f"OpenCode was still retrying: {outcome.output}"
+    assert "ContextOverflowError" in outcome.output, "its own name for it"
     assert len(jimmy.told) <= 2, "the turn, and OpenCode's try to summarise"
 
 
 def test_a_task_that_is_too_long_is_refused_with_words(jimmy):
-    outcome = jimmy.run("word and more " * 3_000, Turn("Never said."))
+    outcome = jimmy.run("word and more " * 3_000, Turn("Never said."), cli=True)
     assert outcome.code is not None, f"OpenCode was still retrying: {outcome.output}"
     assert "does not fit this model's context" in outcome.output
     assert jimmy.told == []

@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.gateway import ROOT, Gateway
 from tests.opencode import Outcome, run_opencode
+from tests.opencode_server import ask_opencode
 from tests.upstream import FakeUpstream
 from tests.upstream_completions import OFFERS_TOOLS, CompletionServer, call, final, thought
 from tests.upstream_jimmy import Asked, FakeJimmy, Said
@@ -132,10 +133,10 @@ class Session:
         shipped = shipped_map().replace(":8000/", f":{port}/").replace("Local Provider/local-model", name)
         (self.project / "opencode.json").write_text(shipped, "utf-8")
 
-    def run(self, prompt: str, *turns: Turn, kind: str = "vllm") -> Outcome:
-        """Let OpenCode do one prompt while the model says these turns."""
+    def run(self, prompt: str, *turns: Turn, kind: str = "vllm", cli: bool = False) -> Outcome:
+        """Let OpenCode do one prompt while the model says these turns, as `opencode run` or in the server that runs."""
         self.models.play(self.model, *turns, kind=kind)
-        return run_opencode(self.project, f"Local Provider/{self.model}", prompt)
+        return (run_opencode if cli else ask_opencode)(self.project, f"Local Provider/{self.model}", prompt)
 
     @property
     def told(self) -> list[str]:
