@@ -26,6 +26,7 @@ NOTICE_THAT_IT_IS_GONE = {"tcp_user_timeout": 3000, "keepalives_idle": 5, "keepa
 VERSION = "SELECT max(version) FROM schema_version"
 MIGRATION_LOCK = 0x6F636777  # any number that all gateways agree on
 WAL_TRIES, WAL_PAUSE = 50, 0.05
+WAL_SIZE = 8_000_000  # bytes that the log beside the file keeps when it begins anew
 
 # One tuple of statements for each version of the tables. Never change one that was released: add the next.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -154,6 +155,7 @@ def _sqlite_engine(address: URL, wait: float) -> Engine:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, record: object) -> None:
         connection.execute("PRAGMA synchronous=NORMAL")  # in WAL mode a killed process loses nothing that was committed
+        connection.execute(f"PRAGMA journal_size_limit={WAL_SIZE}")
 
     return engine
 
@@ -166,6 +168,7 @@ def _switch_to_wal(engine: Engine) -> None:
     for attempt in range(WAL_TRIES):
         try:
             with engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA auto_vacuum=INCREMENTAL")  # of a new file: it can be cut later
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")
             return
         except OperationalError as error:

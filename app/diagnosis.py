@@ -87,7 +87,7 @@ def setting_row(setting: Setting, settings: Settings) -> dict[str, Any]:
 def check_local(settings: Settings, found: Diagnosis) -> None:
     """Tell where models are looked for, what is there and what is not one, and whether they could run."""
     from app.local_models.catalog import catalog
-    from app.local_models.host_settings import usual_memory, usual_threads
+    from app.local_models.host_settings import fitted, memory_for, usual_threads
 
     installed = found.facts["versions"][machine.LOCAL_PACKAGE] is not None
     reason = machine.try_local_package() if installed else None
@@ -96,7 +96,7 @@ def check_local(settings: Settings, found: Diagnosis) -> None:
         "installed": installed,
         "runs": installed and reason is None,
         "reason": reason,
-        "memory_bytes": settings.local_memory or usual_memory(),
+        "memory_bytes": memory_for(settings),
         "threads": settings.local_threads or usual_threads(os.cpu_count()),
         "folders": [],
         "models": [],
@@ -108,17 +108,18 @@ def check_local(settings: Settings, found: Diagnosis) -> None:
     if not settings.local_models:
         return
     seen = catalog(settings).rescan()
+    models = [fitted(model, settings) for model in seen.models]
     here["folders"] = [
         {"path": str(place.folder), "source": place.source, "exists": place.folder.is_dir(),
-         "models": sum(model.path.is_relative_to(place.folder) for model in seen.models)}
+         "models": sum(model.path.is_relative_to(place.folder) for model in models)}
         for place in seen.folders
     ]  # fmt: skip
-    here["models"] = [{"name": model.name, "path": str(model.path), "problem": model.problem} for model in seen.models]
+    here["models"] = [{"name": model.name, "path": str(model.path), "problem": model.problem} for model in models]
     here["skipped"] = [{"path": str(skipped.path), "why": skipped.why} for skipped in seen.skipped]
-    for model in seen.models:
+    for model in models:
         if model.problem:
             found.add(WARNING, model.name, f"{model.problem} ({model.path})")
-    if seen.models and not installed:
+    if models and not installed:
         found.add(WARNING, machine.LOCAL_PACKAGE, "it is not installed, so local models cannot run: ./run.sh --local")
     here["keeper"] = keeper_state(settings)
 

@@ -130,7 +130,8 @@ class UpstreamTruncated(UpstreamError):
 
 def error_body(error: GatewayError, mask: Callable[[str], str] = str) -> dict[str, dict[str, str | None]]:
     """Return OpenAI's error object; all four keys are always there. `mask` hides keys that an upstream may quote."""
-    return {"error": {"message": mask(str(error)), "type": error.type, "param": error.param, "code": error.code}}
+    told = {"message": str(error), "type": error.type, "param": error.param, "code": error.code}
+    return {"error": {name: mask(text) if isinstance(text, str) else text for name, text in told.items()}}
 
 
 Shape = Callable[[GatewayError, Callable[[str], str]], dict[str, Any]]

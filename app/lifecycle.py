@@ -73,13 +73,14 @@ def init_app(app: Flask) -> None:
         token = CancelToken()
         lifecycle.enter(token)
         g.cancel = token
-        client = request.environ.get("gunicorn.socket") or request.environ.get("werkzeug.socket")
-        g.unwatch = watcher.watch(client, g.cancel) if client is not None else None
+        environ = request.environ
+        client = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
+        g.unwatch = watcher.watch(client, token) if client is not None else None
 
     @app.after_request
     def end_with_response(response: Response) -> Response:
-        if "cancel" in g:
-            token, unwatch = g.cancel, g.get("unwatch")
+        if (token := g.get("cancel")) is not None:
+            unwatch = g.get("unwatch")
             g.covered = True
 
             @response.call_on_close
@@ -92,7 +93,7 @@ def init_app(app: Flask) -> None:
 
     @app.teardown_request
     def end_without_response(error: BaseException | None) -> None:
-        if "cancel" in g and "covered" not in g:
+        if "covered" not in g and "cancel" in g:
             if g.get("unwatch") is not None:
                 g.unwatch()
             lifecycle.leave(g.cancel)

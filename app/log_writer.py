@@ -29,7 +29,9 @@ def escape_controls(text: str) -> str:
 def one_line(value: object, longest: int = LONGEST_FIELD) -> str:
     """Return the text of a value as one safe line of at most `longest` characters and an ellipsis."""
     text = str(value)
-    return escape_controls((text if len(text) <= longest else text[:longest] + "…").translate(_NEWLINES))
+    if len(text) > longest:
+        text = text[:longest] + "…"
+    return text if text.isprintable() else escape_controls(text.translate(_NEWLINES))
 
 
 def is_terminal(stream: TextIO | None) -> bool:

@@ -62,16 +62,24 @@ def departures(rules: dict[str, int]) -> dict[str, str]:
     return known | {rule: "" for rule in rules if rule not in known}
 
 
+def refuse(
+    model: str, error: CannotProbe | GatewayError, as_json: bool, settings: Settings, write: Callable[[str], None]
+) -> int:
+    """Write why `model` cannot be asked, keys masked; return the exit code."""
+    hide = SecretBook(lambda: settings.secrets).masker(()).mask
+    reason = error if isinstance(error, CannotProbe) else CannotProbe("model", str(error))
+    shown = failure(model, reason)
+    write(json.dumps(hide(shown), ensure_ascii=False, indent=2) if as_json else one_line(hide(str(reason)), 1000))
+    return 1
+
+
 def run(model: str, url: str | None, as_json: bool, settings: Settings, write: Callable[[str], None]) -> int:
     """Probe `model` and write what was learned, keys masked; return the exit code: 0, or 1 if it cannot be asked."""
     hide = SecretBook(lambda: settings.secrets).masker(()).mask
     try:
         result = probe(find_target(model, url, settings), settings)
     except (CannotProbe, GatewayError) as error:
-        reason = error if isinstance(error, CannotProbe) else CannotProbe("model", str(error))
-        shown = failure(model, reason)
-        write(json.dumps(hide(shown), ensure_ascii=False, indent=2) if as_json else one_line(hide(str(reason)), 1000))
-        return 1
+        return refuse(model, error, as_json, settings, write)
     if as_json:
         write(json.dumps(hide(as_dict(result)), ensure_ascii=False, indent=2))
     else:

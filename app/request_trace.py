@@ -34,22 +34,26 @@ def init_app(
 
 
 def _begin() -> None:
-    if request.path not in NOT_TRACED and not request.path.startswith(INSPECTOR):
-        g.trace = trace_of_request(request.method)
-        g.trace.note("client_headers", request.headers)
+    path = request.path
+    if path not in NOT_TRACED and not path.startswith(INSPECTOR):
+        trace = g.trace = trace_of_request(request.method)
+        headers = g.client_headers = dict(request.headers.items())
+        trace.note("client_headers", headers)
 
 
 def trace_of_request(method: str, secrets: Sequence[str] = ()) -> Trace:
     """Begin a trace of the current request, or of a part of it that `method` names; `secrets` came in its body."""
-    book, sinks = current_app.extensions["secret_book"], current_app.extensions["trace_sinks"]
-    known = (*read_request_secrets(request.headers, request.args), *secrets)
+    extensions = current_app.extensions
+    book, sinks = extensions["secret_book"], extensions["trace_sinks"]
+    headers, has_query = request.headers, bool(request.query_string)
+    known = (*read_request_secrets(headers, request.args if has_query else {}), *secrets)
     book.remember(known)
-    path = request.full_path if request.query_string else request.path
+    path = request.full_path if has_query else request.path
     trace = Trace(
         method, path, book, sinks, known,
-        client=request.remote_addr, user_agent=request.headers.get("User-Agent"),
-        session=next((request.headers[name] for name in SESSION_HEADERS if name in request.headers), None),
-        client_request_id=request.headers.get("x-request-id"),
+        client=request.remote_addr, user_agent=headers.get("User-Agent"),
+        session=next((sent for name in SESSION_HEADERS if (sent := headers.get(name)) is not None), None),
+        client_request_id=headers.get("x-request-id"),
     )
     trace.body_bytes = request.content_length or 0
     for sink in sinks:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from app.quirks.genai_providers import genai_provider
+from app.trace_bodies import read_value
 from app.trace_values import parse
 from app.utils.genai_messages import input_messages, output_messages
 from app.utils.json_text import dump
@@ -85,7 +86,8 @@ def _request(trace: "Trace", summary: Mapping[str, Any]) -> Iterator[tuple[str, 
 def _parameters(trace: "Trace") -> Iterator[tuple[str, Any]]:
     """Tell what was sent, or what was asked for where nothing was sent: of text only that there is an output format."""
     noted = {station: value for _, station, value in trace.noted()}
-    body = noted.get("upstream_request") or noted.get("client_request")
+    station = "upstream_request" if noted.get("upstream_request") else "client_request"
+    body = read_value(station, noted.get(station))
     if not isinstance(body, Mapping):
         return
     for field, name in NUMBERS.items():

@@ -111,15 +111,23 @@ class Store:
         self.begin()
         if self._thread is not None:
             self._opened.wait(max(0.0, self._begun + open_wait - time.monotonic()))
+        if self._database is not None and self._database.moved:
+            self._reopen(open_wait)
         database = self._database
         if database is None:
             self._count_failures(1)
             if time.monotonic() >= self._next_try and self._jobs.empty():
-                self.submit(lambda connection: None)  # only the writer opens
+                self.submit(_nothing)
             return otherwise
         if database.path is not None:  # a file answers or fails in time by itself
             return self._ask(database, query, otherwise)
         return self._ask_in_time(database, query, otherwise)
+
+    def _reopen(self, seconds: float) -> None:
+        """Have the file opened that is now where the opened one was: what would be read is nobody's any more."""
+        if self._jobs.empty():
+            self.submit(_nothing)
+        self.flush(seconds)
 
     def _ask_in_time(self, database: "Database", query: "Callable[[Connection], Found]", otherwise: Found) -> Found:
         """Ask in a thread of its own: a server that stands still is noticed by no timeout of a connection."""
@@ -316,6 +324,10 @@ class Store:
     def _count_failures(self, number: int) -> None:
         with self._lock:
             self.failures += number
+
+
+def _nothing(connection: "Connection") -> None:
+    """Only the writer opens the database: a job that has it do so."""
 
 
 def _begin_child() -> None:

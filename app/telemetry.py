@@ -38,7 +38,8 @@ EXIT_MILLISECONDS = 2_000  # that the end of a process waits for its last spans
 
 def wanted(environ: Mapping[str, str]) -> bool:
     """Tell whether the standard variables ask for spans."""
-    off = environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or environ.get("OTEL_TRACES_EXPORTER", "otlp") != "otlp"
+    exporters = [name.strip() for name in (environ.get("OTEL_TRACES_EXPORTER") or "otlp").split(",")]
+    off = environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or "otlp" not in exporters
     return not off and any(environ.get(name) for name in ENDPOINTS)
 
 

@@ -9,16 +9,18 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 
 from app.measures import Measures
 from app.secret_book import SecretBook
-from app.trace_events import exact_chunks, in_order, read
+from app.trace_bodies import BODIES, read_value
+from app.trace_events import exact_chunks, in_order
 from app.trace_room import Room
 from app.trace_values import describe_exception, parse, project, split_events
 from app.utils.assemble import assemble
 from app.utils.cost import cost_of
-from app.utils.masking import Masker
+from app.utils.masking import Masker, is_secret_name
 from app.utils.stream_masking import StreamMasker
 
 KEPT_BYTES = 16_000_000  # of chunks, per request; what comes later is only counted
@@ -38,6 +40,8 @@ STATIONS = (
     "error",
 )
 OWN_WORDS = frozenset({"id", "method", "engine", "key_source", "client", "finish_reason"})
+
+is_secret = lru_cache(maxsize=256)(is_secret_name)
 
 Event = tuple[int | None, object]  # number of a chunk (None for comments and [DONE]) and its masked value
 
@@ -90,13 +94,16 @@ class Trace:
 
     # --- written by the request ---------------------------------------------------------------------------------
 
-    def note(self, station: str, value: object) -> None:
-        """Keep a reference to what passed one station; an exception is put into words, so that no frame is held."""
+    def note(self, station: str, value: object, data: bytes | None = None) -> None:
+        """Keep a reference to what passed one station, or to `data`: the bytes of the body that `value` is.
+
+        An exception is put into words, so that no frame is held.
+        """
         if isinstance(value, BaseException):
             value = describe_exception(value)
         self._learn(station, value)
         if len(self._notes) < KEPT_NOTES:
-            self._notes.append((time.perf_counter() - self._zero, station, value))
+            self._notes.append((time.perf_counter() - self._zero, station, value if data is None else data))
         else:
             self.dropped_events += 1
         if self._live:
@@ -203,12 +210,15 @@ class Trace:
             "dropped_events": self.dropped_events,
         }
         masker = self.masker()  # this runs for every request: numbers and our own words need no masking
-        summary = {
-            name: value
-            if value is None or name in OWN_WORDS or isinstance(value, (int, float))
-            else (masker.mask_named(name, value) if isinstance(value, str) else masker.mask(value))
-            for name, value in facts.items()
-        }
+        shown = {name: value for name, value in facts.items()
+                 if value is not None and name not in OWN_WORDS and not isinstance(value, (int, float))}  # fmt: skip
+        texts = {name: value for name, value in shown.items() if isinstance(value, str) and not is_secret(name)}
+        if not masker.is_clean("\0".join(texts.values())):
+            texts = {}
+        summary = facts | {
+            name: masker.mask_named(name, value) if isinstance(value, str) else masker.mask(value)
+            for name, value in shown.items() if name not in texts
+        }  # fmt: skip
         if self._duration is not None:
             self._read_summary = dict(summary)
         return summary
@@ -228,7 +238,7 @@ class Trace:
             yield {"at": at, "station": station, "value": masked}
 
     def noted(self) -> list[tuple[float, str, object]]:
-        """Return (seconds, station, value) of all notes, NOT masked: for those who mask."""
+        """Return (seconds, station, value) of all notes, NOT masked, bodies perhaps in bytes: see app.trace_bodies."""
         return [(at, station, project(station, value)) for at, station, value in list(self._notes)]
 
     def chunks(self, way: str) -> list[tuple[float, Any]]:
@@ -239,7 +249,7 @@ class Trace:
         """Yield what a capture file holds (see app/capture.py), masked, its texts exact, in time order."""
         masker = self.masker()
         raw, emitted = exact_chunks(masker, self.chunks("raw"), self.chunks("emitted"))
-        return in_order([(at, name, masker.mask(read(value))) for at, name, value in self.noted()], raw, emitted)
+        return in_order([(at, name, masker.mask(read_value(name, value))) for at, name, value in self.noted()], raw, emitted)
 
     def last(self, station: str) -> Any:
         """Return what was noted last at `station`, masked, or None."""
@@ -269,6 +279,8 @@ class Trace:
         return self._mask
 
     def _read(self, station: str, value: object) -> object:
+        if station in BODIES:
+            value = read_value(station, value)
         return self.masker().mask(project(station, value))
 
     def _keep(self, way: str, data: object, size: int) -> None:

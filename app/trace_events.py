@@ -5,11 +5,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from app.capture import as_text
+from app.trace_bodies import Note
 from app.utils.exact_masking import mask_payloads, mask_writes
-from app.utils.masked_json import read_json
 from app.utils.masking import Masker
 
-Note = tuple[float, str, Any]  # seconds, station, value
 Reads = list[tuple[float, list[str]]]  # seconds, the exact data of the events of one read
 Writes = list[tuple[float, str]]  # seconds, the exact text of one write
 
@@ -32,11 +31,6 @@ def in_order(notes: Iterable[Note], reads: Reads, writes: Writes) -> Iterator[di
         ({"at": round(at, 6), "station": "emitted", "text": text} for at, text in writes),
         key=_at,
     )
-
-
-def read(value: object) -> object:
-    """Return what was noted as it is stored: bytes that hold a JSON object as that object."""
-    return read_json(value) if isinstance(value, bytes) else value
 
 
 def _at(event: dict[str, Any]) -> float:

@@ -8,18 +8,19 @@ A package is a row of frames: a letter (p plain, z packed by zlib), the length i
 """
 
 import json
+import os
 import struct
 import zlib
 from typing import Any
 
 from app import capture
-from app.trace_events import Note, Reads, Writes
-from app.utils.masked_json import MaskedJson, Units, raw, read_json
+from app.trace_bodies import BODIES, RECEIVED, SENT, Note, read_body, read_value
+from app.trace_events import Reads, Writes
+from app.utils.masked_json import MaskedJson, Units, raw
 from app.utils.masking import Masker
 
 NOTES, CHUNKS = "notes", "chunks"
 LEVEL = 1  # of zlib
-SENT, RECEIVED = "upstream_request", "client_request"
 LISTS = ("messages", "tools", "input")  # of a request: stored item by item
 AT_ONCE = ("resolved", "repairs")  # few values that are often the same
 SHORTEST_PACKED = 400  # bytes
@@ -27,6 +28,7 @@ GROUP = 16_384  # bytes of items that are packed together: a list that only grow
 MOST_PACKED = 8_000_000  # bytes of packages that are remembered
 
 _FRAME = struct.Struct(">cI")
+_SAME = os.urandom(16).hex()  # stands for a list that is the one that the client sent
 
 Group = tuple[bytes, ...]  # items of a list, each to stand in brackets
 Text = list[bytes | Group]  # pieces of JSON
@@ -47,7 +49,9 @@ class Packer:
         text: Text = [b"["]
         for number, (at, station, value) in enumerate(notes):
             text.append(b"%b[%.6f,%b," % (b",\n" if number else b"", at, capture.dump(station).encode()))
-            _write(text, units, station, read_json(value) if isinstance(value, bytes) else value, received)
+            if station == SENT and isinstance(value, bytes):
+                value = _read_sent(value, received)
+            _write(text, units, station, read_value(station, value), received)
             text.append(b"]")
         text.append(b"]")
         return self._frames(text)
@@ -133,11 +137,14 @@ def _write(text: Text, units: Units, station: str, value: object, received: dict
     lists: Text = []
     before = b"{"
     for key, item in value.items():
-        if key in LISTS and type(item) is list:
+        if key in LISTS and (type(item) is list or item == _SAME):
             name = b'"%b":' % key.encode()
             text += [before, name, b"null"]
             lists += [b"," if lists else b",{", name]
-            _write_items(lists, units, item, station, received.setdefault(key, _Items()))
+            if item == _SAME:
+                lists.append(b"true")
+            else:
+                _write_items(lists, units, item, station, received.setdefault(key, _Items()))
         else:
             text += [before, units.unit({key: item})[1:-1]]
         before = b","
@@ -146,8 +153,24 @@ def _write(text: Text, units: Units, station: str, value: object, received: dict
         text += [*lists, b"}"]
 
 
+def _read_sent(data: bytes, received: dict[str, _Items]) -> object:
+    """Return a body that was sent upstream, _SAME in place of lists that are those of the client: they need no reading."""
+    short, same = data, []
+    for key, items in received.items():
+        name = b'"%b":' % key.encode()
+        at = short.find(name) + len(name)
+        if items.whole and at >= len(name) and short.startswith(items.whole, at):
+            short = b'%b"%b"%b' % (short[:at], _SAME.encode(), short[at + len(items.whole) :])
+            same.append(key)
+    value = read_body(short)
+    if isinstance(value, dict) and all(value.get(key) == _SAME for key in same):
+        return value
+    return read_body(data)  # it stood further inside
+
+
 def _write_items(text: Text, units: Units, items: list[Any], station: str, known: _Items) -> None:
-    whole = raw(items) if station in (SENT, RECEIVED) else None
+    plain = [raw(item) for item in items]
+    whole = b"[%b]" % b",".join(plain) if station in BODIES and None not in plain else None  # type: ignore[arg-type]
     if station == RECEIVED:
         known.whole = whole
     elif station == SENT and whole is not None and whole == known.whole:
@@ -155,7 +178,7 @@ def _write_items(text: Text, units: Units, items: list[Any], station: str, known
         return
     before, group, size = b"[", list[bytes](), 0
     for number, item in enumerate(items):
-        data = units.unit(item)
+        data = units.shown(item, plain[number])
         place = known.texts.get(data) if station == SENT else None
         if station == RECEIVED:
             known.texts[data] = number

@@ -29,6 +29,9 @@ MOST = 1_000  # rows of one page
 OPEN_WAIT = 10.0  # seconds that this process may take to open the database: somebody looks, no answer waits
 STALE = 30.0  # seconds: a running request is stored every few of them; one that is not has died with its server
 MOST_NAMES = 200  # models, clients and statuses to filter by
+SEARCHED = " || ' ' || ".join(
+    f"coalesce({name}, '')" for name in ("id", "asked", "model", "target", "session", "user_agent", "path", "error", "repairs")
+)
 
 SELECT = f"SELECT {', '.join(COLUMNS)} FROM traces"
 WHERE = {
@@ -39,12 +42,9 @@ WHERE = {
     "error": "(status >= 400 OR error IS NOT NULL)",
     "status": "status = :status",
     "repaired": "repairs <> ''",
-    "q": "lower({}) LIKE :q ESCAPE '!'".format(
-        " || ' ' || ".join(
-            f"coalesce({name}, '')"
-            for name in ("id", "asked", "model", "target", "session", "user_agent", "path", "error", "repairs")
-        )
-    ),
+    "q": f"lower({SEARCHED}) LIKE :q ESCAPE '!'",
+    # SQLite knows small and capital letters of English only: others are found as they are written.
+    "words": f"(lower({SEARCHED}) LIKE :q ESCAPE '!' OR {SEARCHED} LIKE :words ESCAPE '!')",
     "before": "(started < :started OR (started = :started AND id < :id))",
 }
 PARTS_OF = "SELECT part, data FROM trace_parts WHERE trace_id = :id"
@@ -218,8 +218,9 @@ def _conditions(filters: Mapping[str, str], before: str | None) -> tuple[list[st
         if name == "status" and value not in ("ok", "error"):
             values["status"] = _status(value)
         elif name == "q":
-            escaped = "".join("!" + letter if letter in "!%_" else letter for letter in value.lower())
-            values["q"] = f"%{escaped}%"
+            values["q"] = _containing(value.lower())
+            if not value.isascii():
+                name, values["words"] = "words", _containing(value)
         elif name != "repaired":
             values[name] = value
         conditions.append(WHERE[values.pop("status") if name == "status" and value in ("ok", "error") else name])
@@ -228,6 +229,10 @@ def _conditions(filters: Mapping[str, str], before: str | None) -> tuple[list[st
         values |= {"started": float(started), "id": identifier}
         conditions.append(WHERE["before"])
     return conditions, values
+
+
+def _containing(text: str) -> str:
+    return "%" + "".join("!" + letter if letter in "!%_" else letter for letter in text) + "%"
 
 
 def _status(text: str) -> int:

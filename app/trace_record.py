@@ -9,6 +9,7 @@ import time
 from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from app.trace_bodies import RECEIVED, lengthen, read_value, shorten
 from app.trace_events import Note
 from app.utils.masking import Masker
 
@@ -60,7 +61,8 @@ def record_of(trace: "Trace", depth: str, over: bool = True, parts: Container[st
 
 
 def _of_running(trace: "Trace", depth: str, summary: dict[str, Any], parts: Container[str]) -> Record:
-    asked = next((last_words(value) for _, station, value in trace.noted() if station == "client_request"), None)
+    request = next((value for _, station, value in trace.noted() if station == RECEIVED), None)
+    asked = last_words(read_value(RECEIVED, request))
     if asked and depth != HEADERS:
         summary["asked"] = trace.mask_text(asked)
     summary |= {"status": None, "duration": None}
@@ -109,16 +111,17 @@ def timings_of(trace: "Trace") -> dict[str, float]:
 def encode(record: Record) -> bytes:
     """Return a record as bytes that only the same Python reads; objects that are no plain values by their text."""
     try:
-        return marshal.dumps(tuple(record))
+        return marshal.dumps(tuple(record._replace(notes=shorten(record.notes))))
     except ValueError:
         masker = record.masker()
-        notes: list[Note] = [(at, name, masker.mask(value)) for at, name, value in record.notes]
+        notes: list[Note] = [(at, name, masker.mask(read_value(name, value))) for at, name, value in record.notes]
         summary: Any = masker.mask(record.summary)
         return marshal.dumps(tuple(record._replace(summary=summary, notes=notes)))
 
 
 def decode(data: bytes) -> Record:
-    return Record(*marshal.loads(data))
+    record = Record(*marshal.loads(data))
+    return record._replace(notes=lengthen(record.notes))
 
 
 def _says_something(note: Note) -> bool:

@@ -1,11 +1,13 @@
 """What may be noted in a trace, as JSON-like values: events, targets, reports, headers, exceptions. Masks nothing."""
 
 import traceback
-from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
+from app.utils.masking import show_ends
+
+KEY_ENDINGS = ("token", "key", "secret")
 TARGET_FIELDS = (
     "requested",
     "provider_id",
@@ -47,7 +49,7 @@ def describe_exception(error: BaseException) -> dict[str, object]:
         if getattr(error, name, None) is not None:
             described[name] = getattr(error, name)
     if headers := getattr(error, "upstream_headers", None):
-        described["upstream_headers"] = dict(headers)
+        described["upstream_headers"] = hide_keys(headers)
     described["traceback"] = "".join(traceback.format_exception(error))
     return described
 
@@ -59,6 +61,15 @@ def project(station: str, value: Any) -> object:
     if station == "repairs" and hasattr(value, "header"):
         entries = [entry._asdict() if hasattr(entry, "_asdict") else entry for entry in value.entries]
         return {"header": value.header(), "counts": dict(value.counts), "entries": entries}
-    if station == "client_headers" and not isinstance(value, dict):
-        return dict(value) if isinstance(value, Mapping) else {str(name): item for name, item in value.items()}
-    return value
+    return hide_keys(value) if station == "client_headers" else value
+
+
+def hide_keys(headers: Any) -> dict[str, Any]:
+    """Return HTTP headers as an object; those that are called a token, key or secret of whatever show only its ends.
+
+    A masker knows the names that hold a key anywhere; in a body many a "…_token" is a word of the text.
+    """
+    return {
+        str(name): show_ends(value) if isinstance(value, str) and str(name).lower().endswith(KEY_ENDINGS) else value
+        for name, value in headers.items()
+    }

@@ -11,6 +11,7 @@ import json
 import logging
 import marshal
 import os
+import select
 import signal
 import threading
 import time
@@ -34,6 +35,8 @@ READ_SIZE = 1 << 20
 MOST_MASKERS = 64
 PATIENCE = 30.0  # seconds the database's thread gets for one batch
 FIRST_PRUNE, PRUNE_EVERY, PRUNE_AGAIN = 10.0, 60.0, 0.1  # seconds
+PRUNE_SOON, MUCH = 1.0, 0.1  # seconds between two looks after much was written: this part of what may be kept
+LOOK_EVERY = 5.0  # seconds without a request until it is seen to what is too old or too much
 POLITENESS = 5  # of 19: answers go first
 
 _CHANGES = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS if name != "id")
@@ -72,6 +75,8 @@ class Writer:
         self._packer = Packer()
         self._maskers: OrderedDict[tuple[str, ...], Masker] = OrderedDict()
         self._next_prune = time.monotonic() + FIRST_PRUNE
+        self._soonest_prune = 0.0
+        self._new_rows = self._new_bytes = 0  # since it was looked
 
     def write(self, frames: list[tuple[bytes, bytes]]) -> list[int]:
         """Write what came together, and wait until it is written or lost; return the numbers that want an answer."""
@@ -89,7 +94,7 @@ class Writer:
             else:
                 self._store.flush(PATIENCE)
                 self.dropped += batch.lost_rows
-            self._prune_sometimes()
+        self._prune_sometimes(batch.rows)
         return answers
 
     def _add(self, batch: Batch, data: bytes) -> None:
@@ -113,9 +118,15 @@ class Writer:
             self._maskers.move_to_end(record.secrets)
         return masker
 
-    def _prune_sometimes(self) -> None:
-        if time.monotonic() >= self._next_prune:
-            self._next_prune = time.monotonic() + PRUNE_EVERY
+    def _prune_sometimes(self, rows: list[Row]) -> None:
+        """See to what is too old or too much: now and then, and soon after much was written."""
+        self._new_rows += len(rows)
+        self._new_bytes += sum(row["size"] for row in rows)
+        much = self._new_rows > MUCH * self._retention.count or self._new_bytes > MUCH * self._retention.size
+        now = time.monotonic()
+        if now >= (self._soonest_prune if much else self._next_prune):
+            self._next_prune, self._soonest_prune = now + PRUNE_EVERY, now + PRUNE_SOON
+            self._new_rows = self._new_bytes = 0
             self._store.submit(self._prune)
 
     def _prune(self, connection: "Connection") -> None:
@@ -123,11 +134,11 @@ class Writer:
             self._store.submit(self._prune, PRUNE_AGAIN)
 
 
-def frames(read: Callable[[], bytes]) -> Iterator[list[tuple[bytes, bytes]]]:
-    """Yield the frames that each read completes; `read` returns b"" at the end."""
+def frames(read: Callable[[], bytes | None]) -> Iterator[list[tuple[bytes, bytes]]]:
+    """Yield the frames that each read completes; `read` returns b"" at the end, None for a while without any."""
     rest = bytearray()
-    while data := read():
-        rest += data
+    while (data := read()) != b"":
+        rest += data or b""
         found, place = [], 0
         while len(rest) - place >= FRAME.size:
             kind, length = FRAME.unpack_from(rest, place)
@@ -137,8 +148,12 @@ def frames(read: Callable[[], bytes]) -> Iterator[list[tuple[bytes, bytes]]]:
             found.append((kind, bytes(rest[place + FRAME.size : end])))
             place = end
         del rest[:place]
-        if found:
+        if found or data is None:
             yield found
+
+
+def _read_input() -> bytes | None:
+    return os.read(0, READ_SIZE) if select.select([0], [], [], LOOK_EVERY)[0] else None
 
 
 def open_writer(order: dict[str, Any]) -> tuple[Writer, Store]:
@@ -156,8 +171,10 @@ def main() -> None:
     writer: Writer | None = None
     store: Store | None = None
     told: tuple[int, str | None] = (0, None)
-    for batch in frames(lambda: os.read(0, READ_SIZE)):
+    for batch in frames(_read_input):
         if writer is None or store is None:
+            if not batch:
+                continue
             writer, store = open_writer(marshal.loads(batch.pop(0)[1]))
         answers: list[int | None] = [*writer.write(batch)]
         now = (writer.dropped, store.problem)

@@ -109,7 +109,6 @@ class Turn:
             "hold": self.settings.hold_tool_calls,
             "on_truncated": self.settings.on_truncated,
             "include_usage": usage,
-            "whole_calls": getattr(self._engine, "WHOLE_CALLS", False),
             "on_usage": self.call.trace.measures.take_usage,
         }
         read = _read(batches, self.call.trace.measures)
@@ -158,6 +157,7 @@ class Turn:
             "modes": self._modes,
             "last_attempt": self.call.last_attempt,
             "on_signature": self.signatures.put if self.signatures is not None else None,
+            "whole_calls": getattr(self._engine, "WHOLE_CALLS", False),
         }
 
     def _recover(self, error: UpstreamError) -> None:

@@ -173,7 +173,8 @@ class WebSocket:
         self._size += len(event.data)
         if self._size > self._most:
             return False
-        self._parts.append(event.data if isinstance(event.data, str) else bytes(event.data))
+        if event.data:  # fragments without a byte could go on for ever
+            self._parts.append(event.data if isinstance(event.data, str) else bytes(event.data))
         if event.message_finished:
             empty: str | bytes = "" if isinstance(event, TextMessage) else b""
             whole = empty.join(self._parts)  # type: ignore[arg-type]

@@ -1,8 +1,10 @@
 """The command line as a whole: every command explains itself, wrong use ends with 2, -v and -V work everywhere."""
 
+import os
 import signal
 import subprocess
 import sys
+from itertools import cycle
 
 import pytest
 
@@ -31,26 +33,37 @@ def test_there_is_what_is_described():
     assert {"serve", "generate", "list", "probe", "diag", "check"} <= set(COMMANDS)
 
 
-@pytest.mark.parametrize("flag", ["--version", "-V"])
-@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)], ids=str)
-def test_version(run, command, flag):
-    done = run(*command, flag)
+def everywhere(*flags: str) -> list[tuple[str, ...]]:
+    """Return command lines: the program and each command with one of these flags, in turn."""
+    return [(*command, flag) for command, flag in zip([(), *((name,) for name in COMMANDS)], cycle(flags), strict=False)]
+
+
+@pytest.mark.parametrize("arguments", [("--version",), *everywhere("-V", "--version")], ids=" ".join)
+def test_version(run, arguments):
+    done = run(*arguments)
     assert done.returncode == 0 and done.stdout.startswith("OpenCode Gateway ")
 
 
-@pytest.mark.parametrize("flag", ["--help", "-h"])
-@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)], ids=str)
-def test_help_names_exit_codes_and_the_global_options(run, command, flag):
-    done = run(*command, flag)
+@pytest.mark.parametrize("arguments", [("--help",), *everywhere("-h", "--help")], ids=" ".join)
+def test_help_names_exit_codes_and_the_options_of_all(run, arguments):
+    done = run(*arguments)
     assert done.returncode == 0 and "Usage: python -m app" in done.stdout
     assert "xit code" in done.stdout
     for option in ("-v, --verbose", "-V, --version", "-h, --help"):
         assert option in done.stdout
+    assert "--json" in done.stdout or arguments[0] in ("-h", "--help", "serve"), "what prints has JSON"
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "serve"])
-def test_every_command_that_prints_has_json(run, command):
-    assert "--json" in run(command, "--help").stdout
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="NO /dev/full HERE: a full disk is not tested")
+@pytest.mark.parametrize("command", ["check --json", "generate mock --prompt hi"])
+def test_an_output_that_is_full_or_closed_is_no_bug(tmp_path, command):
+    def run(to):
+        line = f"exec {sys.executable} -m app {command} {to}"
+        return subprocess.run(["bash", "-c", line], cwd=ROOT, env=clean_environ(tmp_path), capture_output=True, text=True)
+
+    full, closed = run(">/dev/full"), run(">&-")
+    assert (full.returncode, full.stderr) == (1, "Error: the output cannot be written: No space left on device\n")
+    assert (closed.returncode, closed.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("arguments", [("-v", "check"), ("check", "-v"), ("--verbose", "check")], ids=str)

@@ -239,6 +239,13 @@ def test_a_call_that_breaks_off_is_asked_for_again_and_never_run_half(emulated, 
     assert reply.tool_calls == [] and "malformed tool call" in reply.text
 
 
+def test_sound_calls_before_one_that_breaks_off_stay(emulated, upstream, stream):
+    upstream.reply(answer(f'{CALL}<tool_call>{{"name": "write", "arguments": {{"path": "/etc/pas', stream))
+    reply = emulated(toolRepairTurns=0).chat(stream=stream, tools=TOOLS)
+    assert (arguments(reply), reply.finish) == ([("write", {"path": "a.py", "lines": 3})], ["tool_calls"])
+    assert "malformed tool call" in reply.text
+
+
 def test_a_call_that_breaks_off_is_taken_from_the_second_answer(emulated, upstream, stream):
     half = '<tool_call>{"name": "write", "arguments": {"path": "/etc/pas'
     upstream.reply(answer(half, stream), answer(CALL, stream))

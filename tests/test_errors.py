@@ -72,6 +72,13 @@ def test_what_is_said_overrules_the_class():
     assert GatewayError("no").headers == {}, "headers are not shared"
 
 
+def test_no_field_quotes_a_key():
+    error = GatewayError("key K", type="no K", param="K", code="bad K")
+    told = error_body(error, lambda text: text.replace("K", "…"))
+    assert told == {"error": {"message": "key …", "type": "no …", "param": "…", "code": "bad …"}}
+    assert error_body(GatewayError("no"), str.upper)["error"]["param"] is None
+
+
 def test_an_upstreams_words_are_kept():
     error = UpstreamError("no", upstream_status=429, upstream_body=b"x", upstream_headers={"Retry-After": "1"}, code="c")
     assert (error.upstream_status, error.upstream_body, error.upstream_headers) == (429, b"x", {"Retry-After": "1"})

@@ -218,6 +218,20 @@ def test_a_database_that_vanishes_is_made_again(store, tmp_path):
     assert store.flush(WAIT) and stored(tmp_path) == ["b"]
 
 
+@pytest.mark.parametrize("replaced", [True, False])
+def test_who_only_reads_finds_the_file_that_is_there_now(store, opened, tmp_path, replaced):
+    store.submit(put("old"))
+    assert store.flush(WAIT) and store.read(ids, None) == ["old"]
+    (tmp_path / "aside").mkdir()
+    for path in list(tmp_path.glob("gateway.db*")):
+        path.rename(tmp_path / "aside" / path.name)
+    if replaced:
+        other = opened(tmp_path)
+        other.submit(put("new"))
+        assert other.flush(WAIT)
+    assert store.read(ids, None, WAIT) == (["new"] if replaced else [])
+
+
 def test_it_works_again_when_the_database_does(opened, tmp_path, caplog):
     path = tmp_path / "gateway.db"
     path.write_bytes(b"x" * 10_000)

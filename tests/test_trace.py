@@ -384,3 +384,14 @@ def test_keys_of_requests_are_remembered_for_the_logs_of_libraries(app, sink):
     app.test_client().get("/plain", headers={"Authorization": f"Bearer {CLIENT_KEY}"}).close()
     assert app.extensions["secret_book"].masker_for_all().mask_text(CLIENT_KEY) == "cana…3210"
     assert CLIENT_KEY not in json.dumps(sink.ended)
+
+
+def test_a_body_in_bytes_is_told_as_what_it_says():
+    sink = Recorder(live=True)
+    trace = begin(sink)
+    body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": f"my key is {CANARY}"}]}
+    trace.note("client_request", body, json.dumps(body).encode())
+    shown = body | {"messages": [{"role": "user", "content": "my key is cana…6789"}]}
+    assert trace.last("client_request") == shown and trace.streams
+    assert [event["value"] for event in trace.events()] == [shown] == [event["value"] for event in trace.capture_events()]
+    assert [type(value) for _, _, value in trace.noted()] == [bytes]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app.trace_events import exact_chunks, in_order, read
+from app.trace_events import exact_chunks, in_order
 from app.utils.masking import Masker
 from tests.traces import CANARY
 
@@ -41,8 +41,3 @@ def test_events_are_merged_by_time_notes_first():
     ]
     assert events[1] == {"at": 0.1, "station": "raw", "data": ["r"]}
     assert events[2] == {"at": 0.1, "station": "emitted", "text": "w"}
-
-
-@pytest.mark.parametrize(("value", "expected"), ((b'{"a": 1}', {"a": 1}), (b"text", "text"), ([1], [1])))
-def test_bytes_are_read_as_what_they_say(value, expected):
-    assert read(value) == expected

@@ -3,6 +3,7 @@
 import struct
 import zlib
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,12 +35,22 @@ def test_a_request_that_repeats_what_came_comes_back(body, places, new):
     assert unpack_notes(Packer().pack_notes(notes, Masker())) == notes
 
 
+@given(BODY, BODY, st.sampled_from(("metadata", "model", "zzz")))
+def test_bytes_of_a_request_come_back_as_what_they_say(body, sent, name):
+    """Also where a list of the client stands further inside of what was sent, before or behind its own place."""
+    sent = dict(sorted((sent | {name: body}).items()))
+    notes = [(0.0, "client_request", body), (0.5, "upstream_request", orjson.dumps(sent))]
+    notes.append((0.75, "upstream_request", orjson.dumps(body)))
+    assert [value for _, _, value in unpack_notes(Packer().pack_notes(notes, Masker()))] == [body, sent, body]
+
+
 def test_what_was_sent_on_is_not_stored_twice():
     letters = [{"role": "user", "content": "".join(chr(33 + (number * at) % 90) for at in range(4000))} for number in (7, 11)]
     body = {"messages": letters}
     once = len(Packer().pack_notes([(0.0, "client_request", body)], Masker()))
-    twice = len(Packer().pack_notes([(0.0, "client_request", body), (0.1, "upstream_request", body)], Masker()))
-    assert twice < once + 100
+    for sent in (body, orjson.dumps(body)):
+        twice = len(Packer().pack_notes([(0.0, "client_request", body), (0.1, "upstream_request", sent)], Masker()))
+        assert twice < once + 100
 
 
 @pytest.mark.parametrize("station", ("client_request", "resolved", "error", "client_headers"))

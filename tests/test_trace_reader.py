@@ -68,6 +68,12 @@ def test_filters(store, reader, filters, expected):
     assert ids(rows) == expected and following is None
 
 
+@pytest.mark.parametrize(("words", "found"), [("Über 한글_", ["t6"]), ("über 한글", ["t7"]), ("ÉTÉ", ["t8"]), ("한글!", [])])
+def test_words_of_other_languages_are_found_as_they_are_written(store, reader, words, found):
+    put(store, [*ROWS, row("t6", asked="was Über 한글_x"), row("t7", asked="über 한글"), row("t8", asked="été")])
+    assert ids(reader.page(q=words)[0]) == found
+
+
 @pytest.mark.parametrize("limit", (1, 2, 3, 5))
 def test_a_cursor_leads_through_all_pages_also_where_times_are_the_same(store, reader, limit):
     put(store, ROWS)

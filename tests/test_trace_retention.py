@@ -55,6 +55,23 @@ def test_nothing_may_be_kept_at_all(store):
     assert prune(store, retention(count=0)) is True and left(store) == []
 
 
+def pages(store):
+    return names(store, "PRAGMA page_count")[0]
+
+
+def test_the_file_becomes_smaller(store, monkeypatch):
+    monkeypatch.setattr(trace_retention, "LEAST_SPARE", 10)
+    monkeypatch.setattr(trace_retention, "PAGES_AT_ONCE", 100)
+    rows = [row(f"t{at:02}", NOW + at, size=50_000) for at in range(100)]
+    put(store, rows, [(each["id"], "chunks", b"x" * 50_000) for each in rows])
+    full, steps = pages(store), 0
+    while prune(store, retention(count=5)):
+        steps += 1
+    assert steps >= 5 and pages(store) * 4 < full and len(left(store)) == 5
+    put(store, [row("u", NOW + 100)], [("u", "chunks", b"y" * 500_000)])
+    assert prune(store, retention()) is False and len(left(store)) == 6
+
+
 def test_few_go_at_once(store, monkeypatch):
     monkeypatch.setattr(trace_retention, "AT_ONCE", 2)
     fill(store, 5)

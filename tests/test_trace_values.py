@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 from werkzeug.datastructures import Headers
 
+from app.errors import UpstreamError
 from app.quirks.report import Report
 from app.trace_values import TARGET_FIELDS, describe_exception, parse, project, split_events
 
@@ -41,6 +42,14 @@ def test_a_target_shows_its_known_fields_only():
 
 def test_headers_become_an_object():
     assert project("client_headers", Headers([("A", "1"), ("B", "2")])) == {"A": "1", "B": "2"}
+
+
+def test_a_header_that_is_called_a_key_is_one():
+    given = {"X-Corp-Token": "canary-0123456789", "Ocp-Apim-Subscription-Key": "canary-0123456789", "x-client-secret": "short",
+             "X-RateLimit-Remaining-Tokens": "9000000000000", "Authorization": "Bearer canary-0123456789"}  # fmt: skip
+    shown = {"X-Corp-Token": "cana…6789", "Ocp-Apim-Subscription-Key": "cana…6789", "x-client-secret": "…"}
+    assert project("client_headers", given) == given | shown == project("client_headers", given | shown)
+    assert describe_exception(UpstreamError("no", upstream_headers=given))["upstream_headers"] == given | shown
 
 
 def test_a_report_shows_what_was_repaired():

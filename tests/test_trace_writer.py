@@ -29,8 +29,13 @@ def store(tmp_path):
 @given(st.lists(st.tuples(st.sampled_from([b"o", b"r", b"f"]), st.binary(max_size=50)), max_size=6), st.integers(1, 40))
 def test_frames_may_be_cut_anywhere(sent, size):
     stream = b"".join(frame(*each) for each in sent)
-    pieces = iter([stream[at : at + size] for at in range(0, len(stream), size)])
+    pieces = iter([data for at in range(0, len(stream), size) for data in (stream[at : at + size], None)])
     assert [each for found in frames(lambda: next(pieces, b"")) for each in found] == sent
+
+
+def test_a_pause_brings_no_frame_and_is_told():
+    pieces = iter([b"r\0\0", None, b"\0\0", None])
+    assert list(frames(lambda: next(pieces, b""))) == [[], [(b"r", b"")], []]
 
 
 def test_what_comes_together_is_written_together_and_masked(store, tmp_path):
@@ -47,8 +52,28 @@ def test_a_bad_record_does_not_end_the_others(store):
     assert len(names(store)) == 1 and writer.dropped == 1
 
 
+@pytest.mark.parametrize("kept", [Retention(7.0, 3, 10**9), Retention(7.0, 10**6, 2_000)])
+def test_what_is_too_much_goes_soon(store, kept):
+    writer = Writer(store, kept, "server")
+    for _ in range(20):
+        writer.write([(b"r", record())])
+    writer._soonest_prune = 0.0
+    writer.write([(b"r", record())])
+    assert store.flush(WAIT) and 0 < len(names(store)) <= 8
+
+
+def test_what_is_too_old_goes_also_when_nothing_comes(store):
+    writer = Writer(store, Retention(0.0, 10**6, 10**9), "server")
+    writer._next_prune = float("inf")
+    writer.write([(b"r", record())])
+    assert store.flush(WAIT) and len(names(store)) == 1
+    writer._next_prune = 0.0
+    writer.write([])
+    assert store.flush(WAIT) and names(store) == []
+
+
 def test_an_order_says_where_and_how_much(tmp_path):
-    order = {"url": None, "folder": str(tmp_path), "days": 1.0, "count": 1, "size": 1, "server": "s"}
+    order = {"url": None, "folder": str(tmp_path), "days": 1.0, "count": 100, "size": 10**9, "server": "s"}
     writer, store = open_writer(order)
     writer.write([(b"r", record())])
     assert len(names(store)) == 1 and store.flush(WAIT)

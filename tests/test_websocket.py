@@ -118,6 +118,13 @@ def test_a_message_in_fragments_with_a_ping_between(peer):
     assert peer.next(Pong).payload == b"there?"
 
 
+def test_fragments_without_a_byte_are_not_kept(peer):
+    peer.send(*[TextMessage("", message_finished=False)] * 100, Ping(b"there?"))
+    assert peer.next(Pong) and peer.server._parts == []
+    peer.send(TextMessage("a", message_finished=False), TextMessage("", message_finished=True))
+    assert peer.server.receive(LIMIT) == "a"
+
+
 def test_bytes_may_come_one_by_one(peer):
     for byte in peer.protocol.send(TextMessage("schön 🎉")) + peer.protocol.send(TextMessage("zwei")):
         peer.socket.sendall(bytes([byte]))

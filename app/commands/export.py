@@ -8,8 +8,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.commands.options import BAD_SETTINGS, FAULTS, HELP, as_json, load_settings, stop, to_json, verbose, version
-from app.log_writer import escape_controls, one_line
+from app.commands.options import (
+    BAD_SETTINGS,
+    FAULTS,
+    HELP,
+    as_json,
+    harmless,
+    load_settings,
+    stop,
+    to_json,
+    verbose,
+    version,
+)
+from app.log_writer import escape_controls, is_terminal, one_line
 
 if TYPE_CHECKING:
     from app.config import Settings
@@ -109,8 +120,9 @@ def write_one(wanted: str, output: Path | None, settings: "Settings") -> list[Pa
     if output is not None:
         save_capture(output, lines_of(recording))
         return [output]
+    safe = harmless if is_terminal(sys.stdout) else str  # elsewhere it is the file, to the byte
     for line in lines_of(recording):
-        sys.stdout.buffer.write(line.encode())
+        sys.stdout.buffer.write(safe(line).encode())
     sys.stdout.flush()
     return []
 

@@ -80,7 +80,11 @@ def masker_of(settings: Settings) -> Masker:
 
 def to_json(value: object, indent: int | None = 2) -> str:
     """Return JSON with every character that could steer a terminal written as an escape."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return harmless(json.dumps(value, ensure_ascii=False, indent=indent))
+
+
+def harmless(text: str) -> str:
+    """Return JSON text that means the same and cannot steer a terminal."""
     return _NOT_IN_JSON.sub(lambda found: json.dumps(found.group())[1:-1], text)
 
 

@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.commands.options import (
+    BAD_SETTINGS,
     HELP,
     as_json,
     load_settings,
     masker_of,
     model_folders,
+    stop,
     to_json,
     verbose,
     version,
 )
 from app.commands.terminal import Progress
 from app.config import Settings
-from app.errors import GatewayError
+from app.errors import GatewayError, ModelNotFound
 from app.local_models.errors import LocalModelsMissing, ModelLoadFailed
 from app.local_models.rows import size_text
 from app.log_writer import one_line
@@ -34,14 +36,14 @@ QUESTION = "Say hello."
 
 
 @click.command(context_settings=HELP)
-@click.argument("model")
+@click.argument("model", required=False)
 @click.option("--url", help="Ask at this address (…/v1) instead of the provider's.")
 @model_folders
 @as_json
 @verbose("Also tell where the model leads.")
 @version
-def probe(model: str, url: str | None, as_json: bool, verbose: bool) -> None:
-    """Try MODEL.
+def probe(model: str | None, url: str | None, as_json: bool, verbose: bool) -> None:
+    """Try MODEL, or the first model on this machine.
 
     A model on this machine is loaded and says a few words: "ok: loaded NAME …". Exit codes: 0 it does; 2 it cannot be
     loaded, and why; 130 Ctrl-C.
@@ -50,14 +52,21 @@ def probe(model: str, url: str | None, as_json: bool, verbose: bool) -> None:
     That takes at most 30 calls with short answers, straight to the upstream. Exit codes: 0 asked; 1 it cannot be asked
     (not reachable, wrong key, unknown model); 2 the command or the settings were wrong.
     """
-    from app.local_models.targets import ENGINE, find_target
-    from app.probe_report import run
+    from app.local_models.targets import ENGINE, find_target, local_models
+    from app.probe_report import refuse, run
 
+    if url and not model:
+        raise click.UsageError("--url needs a MODEL: nothing else says what is there.")
     settings = load_settings()
+    model = model or next((info.id for info in local_models(settings)), None)
+    if model is None:
+        stop("Name a MODEL: there is none on this machine.", BAD_SETTINGS)
     try:
         target = None if url else find_target(model, settings)
     except ModelLoadFailed as error:
         sys.exit(cannot_load(model, error, as_json, settings))
+    except ModelNotFound as error:
+        sys.exit(refuse(model, error, as_json, settings, click.echo))
     except GatewayError:
         target = None  # the other probe says it better
     if target is not None and verbose:

@@ -21,8 +21,13 @@ def strip_controls(text: str) -> str:
 
 
 def write(text: str, stream: TextIO | None = None) -> None:
-    """Write what a model said, at once: as it is into a pipe or file, harmless to a terminal. Raises OSError."""
+    """Write what a model said, at once: as it is into a pipe or file, harmless to a terminal. Raises OSError.
+
+    Where standard output is closed it goes nowhere.
+    """
     stream = stream or sys.stdout
+    if stream is None:
+        return
     stream.write(strip_controls(text) if is_terminal(stream) else text)
     stream.flush()
 

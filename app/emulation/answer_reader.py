@@ -87,7 +87,7 @@ class AnswerReader:
     @property
     def called(self) -> bool:
         """Whether a call left already."""
-        return bool(self.made)
+        return any(choice.calls for choice in self._choices.values())
 
     @property
     def said(self) -> str:
@@ -134,6 +134,7 @@ class AnswerReader:
         content = delta.pop("content", None)
         text = content if isinstance(content, str) else "".join(content_texts(content))
         out = []
+        _count_native(choice, delta.get("tool_calls"))
         if any(value is not None for value in delta.values()):
             out.append(_chunk(choice, delta))  # the role, reasoning, native calls
         if text:
@@ -232,6 +233,15 @@ def _chosen(better: list[Call], broken: list[Call]) -> list[Call]:
 
 def _sum(first: object, second: object) -> object:
     return first + second if isinstance(first, int) and isinstance(second, int) else first
+
+
+def _count_native(choice: Choice, calls: object) -> None:
+    """Count calls that the upstream made itself, so that those of the text follow them."""
+    for call in calls if isinstance(calls, list) else ():
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict) and function.get("name"):
+            index = call.setdefault("index", choice.calls)
+            choice.calls = max(choice.calls, index + 1) if isinstance(index, int) else choice.calls
 
 
 def _chunk(choice: Choice, delta: dict[str, Any]) -> dict[str, Any]:

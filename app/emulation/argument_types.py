@@ -21,13 +21,18 @@ MAX_NESTING = 8
 EXACT = 2**53  # up to here a float is the integer that it looks like
 _INTEGER = re.compile(r"[+-]?\d{1,300}")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
+_KNOWN = ("integer", "number", "boolean", "string", "null", "array", "object")
 _PYTHON = {"string": str, "array": list, "object": dict, "boolean": bool}
 
 MISSING = object()
 
 
 class Shape(NamedTuple):
-    """A schema as far as types go. `types` is empty where any type will do."""
+    """A schema as far as types go. `types` is empty where any type will do.
+
+    `extra` is what properties are that have no name of their own. `variants` are what `anyOf` or `oneOf` offer, where
+    types alone do not say it; `properties` then has the names of all of them.
+    """
 
     types: tuple[str, ...] = ()
     enum: tuple[Any, ...] = ()
@@ -35,12 +40,17 @@ class Shape(NamedTuple):
     properties: Mapping[str, "Shape"] = {}
     required: tuple[str, ...] = ()
     plain: bool = True
+    extra: "Shape | None" = None
+    variants: tuple["Shape", ...] = ()
 
     def takes(self, value: object) -> bool:
         """Tell whether a value has one of the types and, where these are listed, is one of the values."""
-        if self.enum and value not in self.enum:
+        if self.enum and not is_listed(value, self.enum):
             return False
         return not self.types or any(is_type(value, name) for name in self.types)
+
+
+ANY = Shape()
 
 
 def is_type(value: object, name: str) -> bool:
@@ -56,6 +66,12 @@ def is_type(value: object, name: str) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def is_listed(value: object, values: tuple[Any, ...]) -> bool:
+    """Tell whether a value is one of those listed; `true` is not 1, as it is for Python."""
+    truth = isinstance(value, bool)
+    return value in values and any(value == known and isinstance(known, bool) is truth for known in values)
+
+
 def read_shape(schema: object, root: object, nesting: int = 0) -> Shape:
     """Read the types out of a schema. `root` is the document that a `$ref` means."""
     if not isinstance(schema, dict):
@@ -66,17 +82,45 @@ def read_shape(schema: object, root: object, nesting: int = 0) -> Shape:
         found = resolve_ref(root, schema["$ref"])
         return read_shape(found, root, nesting + 1)._replace(plain=False)
     for keyword in ("anyOf", "oneOf"):
-        if isinstance(schema.get(keyword), list) and not schema.keys() & {"type", "properties", "items"}:
+        if isinstance(schema.get(keyword), list) and not schema.keys() & {"type", "properties", "items", "allOf"}:
             return _read_union([read_shape(sub, root, nesting + 1) for sub in schema[keyword]], schema)
+    own = _read_own(schema, root, nesting)
+    parts = schema.get("allOf")
+    return _all_of([own, *(read_shape(sub, root, nesting + 1) for sub in parts)]) if isinstance(parts, list) else own
+
+
+def _read_own(schema: dict, root: object, nesting: int) -> Shape:
     properties = schema.get("properties")
     shapes = {
         str(name): read_shape(sub, root, nesting + 1)
         for name, sub in (properties.items() if isinstance(properties, dict) else ())
     }
-    items = read_shape(schema["items"], root, nesting + 1) if isinstance(schema.get("items"), dict) else None
-    plain = PLAIN_KEYWORDS.issuperset(schema) and not isinstance(schema.get("additionalProperties"), dict)
+    items, extra = (
+        read_shape(schema[name], root, nesting + 1) if isinstance(schema.get(name), dict) else None
+        for name in ("items", "additionalProperties")
+    )
+    plain = PLAIN_KEYWORDS.issuperset(schema) and extra is None
     plain = plain and all(shape.plain for shape in shapes.values()) and (items is None or items.plain)
-    return Shape(_types(schema, properties), _listed(schema, "enum"), items, shapes, _names(schema), plain)
+    listed = (schema["const"],) if "const" in schema else _listed(schema, "enum")
+    return Shape(_types(schema, properties), listed, items, shapes, _names(schema), plain, extra)
+
+
+def _all_of(parts: list[Shape]) -> Shape:
+    """Join what must hold together: of each thing says the first part that says something of it."""
+    single = [part for part in parts if not part.variants]
+    return Shape(
+        next((part.types for part in parts if part.types), ()),
+        next((part.enum for part in parts if part.enum), ()),
+        next((part.items for part in parts if part.items), None),
+        _all_names(single),
+        tuple(dict.fromkeys(name for part in parts for name in part.required)),
+        False,
+        next((part.extra for part in parts if part.extra), None),
+    )
+
+
+def _all_names(shapes: list[Shape]) -> dict[str, Shape]:
+    return {name: inside for shape in reversed(shapes) for name, inside in shape.properties.items()}
 
 
 def _types(schema: dict, properties: object) -> tuple[str, ...]:
@@ -97,23 +141,34 @@ def _names(schema: dict) -> tuple[str, ...]:
 
 
 def _read_union(variants: list[Shape], schema: dict) -> Shape:
-    """Join variants: all their types, where each has one; what is inside of the first that has an inside."""
+    """Join variants: all their types, where each has one, and all their names."""
     typed = all(shape.types for shape in variants)
     types = tuple(dict.fromkeys(name for shape in variants for name in shape.types)) if typed else ()
-    items = next((shape.items for shape in variants if shape.items), None)
-    inside = next((shape.properties for shape in variants if shape.properties), {})
-    simple = PLAIN_KEYWORDS.issuperset(set(schema) - {"anyOf", "oneOf"}) and all(
-        shape.plain and shape.types and shape == Shape(shape.types) for shape in variants
-    )
-    return Shape(types, (), items, inside, (), simple)
+    bare = all(shape == Shape(shape.types) for shape in variants)
+    simple = PLAIN_KEYWORDS.issuperset(set(schema) - {"anyOf", "oneOf"}) and typed and bare
+    return Shape(types, (), None, _all_names(variants), (), simple, None, () if bare else tuple(variants))
+
+
+def fits(value: object, shape: Shape) -> bool:
+    """Tell whether a value is what the shape says, all that is inside of it too."""
+    if not shape.takes(value) or (shape.variants and not any(fits(value, one) for one in shape.variants)):
+        return False
+    if isinstance(value, list) and shape.items:
+        return all(fits(item, shape.items) for item in value)
+    if not isinstance(value, dict) or shape.variants:
+        return True
+    whole = all(name in value for name in shape.required)
+    return whole and all(fits(value[name], inside) for name, inside in shape.properties.items() if name in value)
 
 
 def convert(value: object, shape: Shape) -> object:
     """Return `value` in a type that the shape takes; as it is where that would be a guess."""
+    if shape.variants:
+        return _convert_to_one(value, shape.variants)
     if not shape.takes(value):
-        for name in shape.types:
+        for name in shape.types or _types_of(shape.enum):
             made = _as_type(value, name, shape)
-            if made is not MISSING and (not shape.enum or made in shape.enum):
+            if made is not MISSING and (not shape.enum or is_listed(made, shape.enum)):
                 value = made
                 break
         else:
@@ -122,9 +177,24 @@ def convert(value: object, shape: Shape) -> object:
         return int(value)
     if isinstance(value, list) and shape.items:
         return [convert(item, shape.items) for item in value]
-    if isinstance(value, dict) and shape.properties:
-        return {key: convert(item, shape.properties[key]) if key in shape.properties else item for key, item in value.items()}
+    if isinstance(value, dict) and (shape.properties or shape.extra):
+        others = shape.extra or ANY
+        return {key: convert(item, shape.properties.get(key, others)) for key, item in value.items()}
     return value
+
+
+def _convert_to_one(value: object, variants: tuple[Shape, ...]) -> object:
+    """Convert to the first variant that fits: without a change, else with one, else by its type alone."""
+    for shape in variants:
+        if fits(value, shape):
+            return convert(value, shape)
+    made = [(convert(value, shape), shape) for shape in variants]
+    whole = [one for one, shape in made if fits(one, shape)]
+    return (whole or [one for one, shape in made if shape.takes(one)] or [value])[0]
+
+
+def _types_of(values: tuple[Any, ...]) -> tuple[str, ...]:
+    return tuple(name for name in _KNOWN if any(is_type(value, name) for value in values))
 
 
 def _listed_value(value: object, enum: tuple[Any, ...]) -> object:

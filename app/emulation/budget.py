@@ -24,6 +24,8 @@ LEAST_RESULT = 400  # characters of a tool result that are kept at least
 _PIECES = re.compile(
     r" ?[A-Z]*[a-z]+| ?[A-Z]+|\d{1,3}|[^\S\n]+(?= )|\s*\n\s*|[^\S\n]+| ?[!-/:-@\[-`{-~]{1,3}|[^\x00-\x7f]|[\x00-\x1f\x7f]"
 )
+# Characters a token at most, however easy a text is: ChatJimmy was seen to take about 24 KB of everything.
+_EASIEST = 4.4
 _LONG = 9  # letters that one token may hold; more are counted as several
 _OTHER_SCRIPT, _ASTRAL = 0.75, 3.0  # tokens a character: Korean and Chinese, emoji
 
@@ -48,12 +50,13 @@ def estimate_tokens(text: str) -> int:
     Llama 3's vocabulary is cl100k's, extended. Base64 is undercounted (0.67); a fixed number of characters a token
     would be wrong by a factor of two between English and Korean.
     """
-    others = 0.0
+    others, easiest = 0.0, round(len(text) / _EASIEST)
     if not text.isascii():
         others = sum(_ASTRAL if character > "\uffff" else _OTHER_SCRIPT for character in text if character > "\x7f")
         text = text.encode("ascii", "ignore").decode()
     pieces = _PIECES.findall(text)
-    return round(others) + len(pieces) + sum(len(piece) // _LONG for piece in pieces if len(piece) > _LONG)
+    found = round(others) + len(pieces) + sum(len(piece) // _LONG for piece in pieces if len(piece) > _LONG)
+    return max(found, easiest)
 
 
 def fit(messages: Sequence[Mapping[str, Any]], section: str, limits: Limits) -> Fitted:
@@ -123,12 +126,13 @@ def units_of(messages: Iterable[dict]) -> list[list[dict]]:
 
 
 def _drop_oldest(units: list[tuple[int, list[dict]]], room: float, changes: list[str]) -> tuple[list[dict], int]:
-    """Drop units from the front, but the last user message and the last unit."""
+    """Drop units from the front, but the last user message and the last unit; what answers a dropped question goes, too."""
     asked = max((at for at, (_, unit) in enumerate(units) if unit[0].get("role") == "user"), default=-1)
     spent, dropped = sum(tokens for tokens, _ in units), 0
-    kept = []
+    kept: list[list[dict]] = []
     for at, (tokens, unit) in enumerate(units):
-        if spent > room and at not in (asked, len(units) - 1):
+        orphan = dropped and not kept and at < asked and unit[0].get("role") != "user"
+        if (spent > room or orphan) and at not in (asked, len(units) - 1):
             spent -= tokens
             dropped += len(unit)
         else:

@@ -10,13 +10,15 @@ from app.emulation.events import Call
 from app.emulation.harmony_guard import HARMONY, JOINER, SIMPLE
 from app.emulation.harmony_json import repaired
 from app.emulation.json_end import JsonEnd
-from app.emulation.tool_schema import fit_arguments
+from app.emulation.tool_schema import WRAPPED, fit_arguments
 from app.utils.json_text import dump
 
 NAMESPACE = "functions."
 EMPTY, REPAIRED = "no arguments", "JSON repaired"
 # A control token that the prompt broke, so that it is text: what the model copies from there is the client's text.
 _BROKEN = re.compile(rf"<(?:{JOINER}|\\u200[dD])(?=\|(?:{'|'.join(HARMONY + SIMPLE)})\|>)")
+# What begins like JSON, a fence, a tag or a list of arguments was meant as such.
+_NO_TEXT = tuple("{[(\"'`<")
 # "get_weatherjson": the seam of a name and what followed it, where the token between them is lost.
 _GLUED = re.compile(r"(?:commentary|analysis)?\s*(?:json|code)?$")
 
@@ -48,19 +50,22 @@ class HarmonyTools:
                 return self._names[spelling]
         return self._lower.get(plain.lower())
 
-    def call(self, name: str, text: str, raw: str, notes: tuple[str, ...] = ()) -> Call:
+    def call(self, name: str, text: str, raw: str, notes: tuple[str, ...] = (), bare: bool = False) -> Call:
         """Return the call of tool `name` (the client's) whose arguments are `text`: as they are, when they are sound.
 
-        What cannot be read stays as it is too, and is a problem.
+        What cannot be read stays as it is too, and is a problem; `bare` says that it may be the one text that a tool takes.
         """
         arguments = unbroken(text.strip())
         try:
             value = orjson.loads(arguments or "{}")
         except ValueError as error:
             value = repaired(arguments)
-            if value is None:
+            if value is None and bare and self._takes_text(name, arguments):
+                value = arguments
+            elif value is None:
                 return Call(name, arguments, f"the arguments are not JSON: {error}", notes, raw)
-            arguments, notes = dump(value).decode(), (*notes, REPAIRED)
+            else:
+                arguments, notes = dump(value).decode(), (*notes, REPAIRED)
         notes = notes if arguments else (*notes, EMPTY)
         schema = self._schemas.get(name)
         if isinstance(value, dict) and schema is None:
@@ -72,6 +77,15 @@ class HarmonyTools:
         except RecursionError:
             return Call(name, arguments, "the arguments are nested too deep", notes, raw)
         return Call(name, arguments or "{}", fitted.problem, (*notes, *fitted.notes), raw)
+
+
+    def _takes_text(self, name: str, text: str) -> bool:
+        """Tell whether arguments that are no JSON are the one text that a tool takes: a patch, a command, code."""
+        if text[:1] in _NO_TEXT:
+            return False
+        fitted = fit_arguments(text, self._schemas.get(name))
+        whole = fitted.problem is None and fitted.notes == (WRAPPED,)
+        return whole and not any(re.match(rf"{re.escape(key)}\s*[=:]", text) for key in fitted.arguments)
 
 
 def unbroken(text: str) -> str:

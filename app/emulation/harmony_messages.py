@@ -29,6 +29,7 @@ from app.emulation.harmony_header import (
     may_imply_header,
     read_header,
 )
+from app.emulation.loose_json import is_sound
 
 HEADER, BODY, BETWEEN, DONE = range(4)
 SHOWN, CALLED, UNDECLARED, FOREIGN = range(4)
@@ -172,7 +173,8 @@ class Messages:
         text = self._arguments.text
         if message.kind == UNDECLARED and cut:
             return True  # a name that was cut
-        if message.kind == CALLED and is_cut(text) and not (told and (text.strip() or not cut)):
+        bare = text.lstrip()[:1] not in ("", "{", "[") and not is_sound(text)  # one text, which ends where the answer does
+        if message.kind == CALLED and (is_cut(text) or bare) and not (told and (text.strip() or not cut)):
             self._drop(message, text + held, "cut off")
             return True
         self._end_message(END)
@@ -316,7 +318,8 @@ class Messages:
             self._answered = self._whole = True
             self._calls += 1
             text = self._arguments.text
-            self.out.append(self._tools.call(message.name, text, message.raw + text))
+            ended = marker in (CALL, END, RETURN)
+            self.out.append(self._tools.call(message.name, text, message.raw + text, bare=ended))
         elif message.kind == UNDECLARED:
             self._undeclared = message.name
             self._drop(message, self._arguments.text, "not declared")

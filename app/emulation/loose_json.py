@@ -85,7 +85,11 @@ class _Parser:
             return self._string(place)
         return self._word()
 
-    def _object(self) -> dict[str, object]:
+    def _object(self) -> object:
+        if self._open[-1] == "(" and self.skip_blanks() == "{":  # name({"key": value})
+            inside = self.value(OBJECT_VALUE)
+            self._ends()
+            return inside
         place = OBJECT_VALUE if self._open[-1] == "{" else KEYWORD_VALUE
         found: dict[str, object] = {}
         while not self._ends():

@@ -138,9 +138,11 @@ class ToolCallReader:
             if self._final and _is_cut_opener(self._buffer[held:]):
                 self._say_to(held)
                 return self._cut_off()
-            self._say_to(len(self._buffer) if self._final else held)
+            if self._say_to(len(self._buffer) if self._final else held):
+                self._fenced = False
             return False
-        self._say_to(found.start())
+        if self._say_to(found.start()):
+            self._fenced = False
         mark = found[0]
         if mark in TOKENS:
             self._at = found.end()
@@ -188,7 +190,8 @@ class ToolCallReader:
                 return self._cut_off(body.text)
             self._events.say(_TOKENS.remove(body.text))
             return self._to(TEXT)
-        self._inside, self._fenced = True, body.fenced or body.text.startswith("```")
+        self._inside = True
+        self._fenced = self._fenced or body.fenced or body.text.startswith("```")
         self._emit(found, body.raw)
         return self._to(BEHIND)
 

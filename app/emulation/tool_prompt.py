@@ -14,7 +14,7 @@ import orjson
 from app.emulation import loose_json
 from app.emulation.events import Call
 from app.utils.json_text import dump, replace_surrogates
-from app.utils.schema import DEFINITIONS, inline_refs
+from app.utils.schema import DEFINITIONS, inline_refs, walk
 
 LONGEST_SUMMARY = 120
 MAX_NESTING = 4
@@ -116,7 +116,20 @@ def _schema(function: Mapping[str, Any]) -> Mapping[str, Any]:
     schema = function.get("parameters")
     if isinstance(schema, Mapping) and any(keyword in schema for keyword in DEFINITIONS):
         schema = inline_refs(dict(schema))
+    schema = walk(schema, _in_known_words)
     return schema if isinstance(schema, Mapping) else {}
+
+
+def _in_known_words(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema with what `allOf` adds to it, and with a `const` as the one value that is listed."""
+    parts = schema.pop("allOf", None)
+    for part in parts if isinstance(parts, list) else ():
+        if isinstance(part, Mapping):
+            properties, required = {**_properties(part), **_properties(schema)}, [*_required(part), *_required(schema)]
+            schema = {**part, **schema}
+            schema |= {"properties": properties} if properties else {}
+            schema |= {"required": list(dict.fromkeys(required))} if required else {}
+    return {**schema, "enum": [schema["const"]]} if "const" in schema else schema
 
 
 def _properties(schema: Mapping[str, Any]) -> Mapping[str, Any]:

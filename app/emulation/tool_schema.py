@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from app.emulation import loose_json
-from app.emulation.argument_types import Shape, convert, is_type, read_shape
+from app.emulation.argument_types import Shape, convert, is_listed, is_type, read_shape
 from app.utils.json_text import dump
 from app.utils.schema import walk
 
@@ -91,14 +91,14 @@ def fit_arguments(value: object, schema: Mapping[str, Any] | None) -> Fitted:
 
 def _fit(arguments: dict[str, Any], parameters: Parameters, notes: list[str]) -> Fitted:
     shape = parameters.shape
-    if shape.properties:
+    if shape.properties or shape.extra:
         arguments = _rename(arguments, shape, notes)
         arguments = _without_nulls(arguments, shape, notes)
         converted = convert(arguments, shape)
         if isinstance(converted, dict) and not _same(converted, arguments):
             arguments = converted
             notes.append(CONVERTED)
-        if not arguments.keys() <= shape.properties.keys():
+        if shape.extra is None and not arguments.keys() <= shape.properties.keys():
             notes.append(UNKNOWN)
     return Fitted(arguments, parameters.problem_of(arguments), tuple(notes))
 
@@ -128,14 +128,18 @@ def _parameters(key: bytes) -> Parameters | None:
 
 
 def _validator(schema: Mapping[str, Any]) -> Any:
-    """Make a validator that fetches nothing: a `$ref` to another document is an error."""
+    """Make a validator that fetches nothing: a `$ref` to another document is an error.
+
+    `oneOf` is read as `anyOf`: what tells its schemas apart is often among the keywords that are not checked.
+    """
     import jsonschema
     import referencing
 
     kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
 
     def checked(sub: dict) -> dict:
-        return {keyword: value for keyword, value in sub.items() if keyword not in UNCHECKED}
+        names = {"oneOf": "anyOf"} if "anyOf" not in sub else {}
+        return {names.get(keyword, keyword): value for keyword, value in sub.items() if keyword not in UNCHECKED}
 
     plain: Any = walk(dict(schema), checked)
     kind.check_schema(plain)
@@ -220,11 +224,13 @@ def _problems(value: object, shape: Shape, path: str, nesting: int = 0) -> Any:
     if shape.types and not any(is_type(value, name) for name in shape.types):
         yield f"{path or 'the arguments'} must be {' or '.join(shape.types)}, not {_shown(value)}"
         return
-    if shape.enum and value not in shape.enum:
-        yield f"{path} must be one of {', '.join(map(_shown, shape.enum[:12]))}, not {_shown(value)}"
+    if shape.enum and not is_listed(value, shape.enum):
+        yield f"{path or 'the arguments'} must be one of {', '.join(map(_shown, shape.enum[:12]))}, not {_shown(value)}"
     if nesting > MAX_NESTING:
         return
-    if isinstance(value, dict):
+    if shape.variants:
+        yield from min(([*_problems(value, one, path, nesting + 1)] for one in shape.variants), key=len)
+    elif isinstance(value, dict):
         prefix = f"{path}." if path else ""
         missing = [prefix + name for name in shape.required if name not in value]
         if missing:

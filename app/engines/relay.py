@@ -12,25 +12,31 @@ from app.utils.model_resolver import Target
 from app.version import USER_AGENT
 
 INSTANCE_HEADER = "X-Gateway-Instance"
+NOTES_REQUEST = True  # the bytes that are sent, so that nobody writes them once more
 
 
 def complete(body: dict[str, Any], target: Target, call: UpstreamCall) -> dict[str, Any]:
     """Return the upstream's chat.completion."""
-    with send(body, target, call) as exchange:
+    with send(body, target, call, noted=True) as exchange:
         return openai_wire.read_answer(exchange, call)
 
 
 def stream(body: dict[str, Any], target: Target, call: UpstreamCall) -> Iterator[list[Any]]:
     """Yield the upstream's chunks, one list per read."""
-    with send(body, target, call) as exchange:
+    with send(body, target, call, noted=True) as exchange:
         yield from openai_wire.read_chunks(exchange, call)
 
 
-def send(body: dict[str, Any], target: Target, call: UpstreamCall, path: str = "/chat/completions") -> Exchange:
-    """Send `body` to the target's endpoint."""
+def send(
+    body: dict[str, Any], target: Target, call: UpstreamCall, path: str = "/chat/completions", noted: bool = False
+) -> Exchange:
+    """Send `body` to the target's endpoint; `noted` says that the trace is to know its bytes."""
+    data = dump(body)
+    if noted:
+        call.trace.note("upstream_request", body, data)
     url = endpoint(target, path)
     headers = request_headers(target, call) | network.proxy_headers(network.route(url)[0])
-    return wire.send("POST", url, headers, dump(body), call)
+    return wire.send("POST", url, headers, data, call)
 
 
 def endpoint(target: Target, path: str) -> str:

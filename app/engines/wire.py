@@ -21,6 +21,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 from app.call import UpstreamCall
 from app.engines import network
 from app.engines.http_body import BodyDecoder
+from app.engines.http_head import Response
 from app.errors import ClientGone, ConfigError, UpstreamError, UpstreamTimeout, UpstreamTruncated, UpstreamUnreachable
 from app.measures import ENGINE, UPSTREAM
 
@@ -157,7 +158,7 @@ class Exchange:
             self._read_head(self._connection.sock)
 
     def _read_head(self, sock: socket.socket) -> None:
-        response = http.client.HTTPResponse(sock, method=self._method)
+        response = Response(sock, method=self._method)
         self._lap(ENGINE)
         try:
             response.begin()
@@ -271,7 +272,7 @@ def encode_request(method: str, target: str, where: network.Route, headers: Mapp
     if not any(name.lower() == "host" for name in headers):
         lines.append(f"Host: {host}" if where.port == default else f"Host: {host}:{where.port}")
     lines += [f"{name}: {value}" for name, value in headers.items()]
-    if any(CONTROL.search(line) for line in lines):
+    if CONTROL.search("".join(lines)):
         raise ConfigError("An upstream address, key or header contains a line break or another control character.")
     lines.append(f"Content-Length: {len(body)}\r\n\r\n")
     return "\r\n".join(lines).encode("latin-1", "replace") + body

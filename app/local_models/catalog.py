@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from app.config import ROOT
 from app.local_models.discovery import Discovery, scan
+from app.local_models.file_name import SUFFIX, model_name
 from app.local_models.local_model import LocalModel
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Catalog:
         return self._look(FRESH_SECONDS).models
 
     def find(self, name: str) -> LocalModel | None:
-        """Return the model of that name or alias, in any case of letters; None when there is none."""
+        """Return the model of that name or alias, in any case of letters, or as its file is called; None if there is none."""
         return _find(name, self._look(FRESH_SECONDS)) or _find(name, self._look(MISSED_SECONDS))
 
     def rescan(self) -> Discovery:
@@ -71,7 +72,8 @@ def _find(name: str, found: Discovery) -> LocalModel | None:
     folded = name.casefold()
     exact = [model for model in found.models if name == model.name or name in model.aliases]
     alike = [m for m in found.models if folded in (m.name.casefold(), *(alias.casefold() for alias in m.aliases))]
-    return next(iter(exact or alike), None)
+    plain = model_name(folded.removesuffix(SUFFIX))
+    return next(iter(exact or alike), None) or next((model for model in found.models if model.name == plain), None)
 
 
 def catalog(settings: "Settings") -> Catalog:

@@ -110,11 +110,14 @@ def group_shards(files: Iterable[Path], source: str) -> Iterator[Candidate]:
 
 
 def _each_file_once(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """Leave out what is a second way to a file that was found; its names become names of the first."""
-    known: dict[str, _Known] = {}
+    """Leave out what is a second way to a file that was found; its names become names of the first.
+
+    Ollama's manifests may give the same weights another adapter, and one of them may be damaged: those stay apart.
+    """
+    known: dict[tuple[str, Path | None, str | None], _Known] = {}
     for candidate in candidates:
-        real = real_path(candidate.paths[0])
-        first = known.setdefault(real, _Known(candidate, []))
+        own = (candidate.lora, candidate.problem) if candidate.name else (None, None)
+        first = known.setdefault((real_path(candidate.paths[0]), *own), _Known(candidate, []))
         if first.candidate is not candidate:
             first.names.extend((candidate.name or file_name.model_name(candidate.stem), *candidate.aliases))
     return [each._replace(aliases=(*each.aliases, *names)) for each, names in known.values()]

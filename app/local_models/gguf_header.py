@@ -92,6 +92,8 @@ def read_header_of(file: BinaryIO, size: int) -> Header:
         raise GgufError(f"damaged header: {key_count} keys")
     if tensor_count > MOST_TENSORS:
         raise GgufError(f"damaged header: {tensor_count} tensors")
+    if not key_count and not tensor_count:
+        raise GgufError("damaged header: no keys and no tensors")
     values = Values(cursor)
     for _ in range(key_count):
         values.read_one()
@@ -199,16 +201,20 @@ class Values:
         self.lengths: dict[str, int] = {}
         self._cursor = cursor
         self._keys, self._kept = 0, 0  # bytes
+        self._seen: set[str] = set()
 
     def read_one(self) -> None:
         """Read the next key and its value. Raises GgufError."""
         length = self._cursor.length()
-        if length > LONGEST_KEY:
+        if not 0 < length <= LONGEST_KEY:  # a file with a hole in its header goes on with zeros
             raise GgufError(f"damaged header: a key of {length} bytes")
         key = text_of(self._cursor.take(length))
         self._keys += length
         if self._keys > MOST_KEPT:
             raise GgufError(f"damaged header: {self._keys} bytes of keys")
+        if key in self._seen:
+            raise GgufError(f"damaged header: the key {key[:100]!r} is there twice")
+        self._seen.add(key)
         kind = self._cursor.whole()
         if kind == ARRAY:
             self._read_array(key)
@@ -276,7 +282,7 @@ def read_tensors(cursor: Cursor, count: int, alignment: int) -> Tensors:
 def read_tensor(cursor: Cursor) -> tuple[int, int, int]:
     """Read one tensor's description: (type, how many numbers, offset in the data). Raises GgufError."""
     length = cursor.length()
-    if length > LONGEST_KEY:
+    if not 0 < length <= LONGEST_KEY:
         raise GgufError(f"damaged header: a tensor's name of {length} bytes")
     cursor.skip(length)
     dimensions = cursor.whole()

@@ -7,6 +7,7 @@ import secrets
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,7 @@ class HostProcess:
 
     def wait_ready(self) -> str | None:
         """Wait until the model is loaded. Returns None, or why it failed."""
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            event = json.loads(line)
+        for event in self._events():
             if event["event"] == "ready":
                 self.port = event["port"]
                 return None
@@ -58,6 +57,14 @@ class HostProcess:
                 self._process.wait()
                 return f"{str(event['reason']).rstrip('.')}{self._complaint(0)}"
         return self.last_words()
+
+    def _events(self) -> Iterator[dict[str, Any]]:
+        assert self._process.stdout is not None
+        try:
+            for line in self._process.stdout:
+                yield json.loads(line)
+        except ValueError:
+            pass  # closed: another thread ended the process
 
     def last_words(self) -> str:
         """Wait for the process to end and say how, with the last error of its log."""
@@ -80,18 +87,31 @@ class HostProcess:
     def alive(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def killed(self) -> bool:
+        """Whether it ended by SIGKILL: it did not crash by itself."""
+        return self._process.poll() == -signal.SIGKILL
+
     def memory(self) -> int:
         """Return the resident bytes of the process, 0 when it is gone or nothing tells."""
         return resident_bytes(self.pid) if self.alive else 0
 
+    def kill(self) -> None:
+        """End the process at once; whoever waits for it is told."""
+        self._process.kill()
+
     def end(self) -> None:
-        """End the process: its input is closed, then SIGTERM, then SIGKILL. Returns when it is gone."""
+        """End the process: its input is closed, then SIGTERM, then SIGKILL. Returns when it is gone.
+
+        While it loads it does not look at its input: then it is SIGTERM at once.
+        """
         assert self._process.stdin is not None and self._process.stdout is not None
         try:
             self._process.stdin.close()
         except BrokenPipeError:
             pass  # it was gone already
-        for step in (lambda: None, self._process.terminate, self._process.kill):
+        steps = (self._process.terminate, self._process.kill)
+        for step in (lambda: None, *steps) if self.port else steps:
             step()
             try:
                 self._process.wait(END_SECONDS)

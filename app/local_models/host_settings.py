@@ -2,10 +2,13 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.local_models.local_model import LocalModel
+from app.local_models.rows import size_text
 
 if TYPE_CHECKING:
     from app.config import Settings
@@ -29,10 +32,30 @@ def order_for(model: LocalModel, settings: "Settings") -> dict[str, Any]:
         "threads": settings.local_threads or usual_threads(os.cpu_count()),
         "adapters": [str(model.lora.absolute())] if model.lora else [],
         "folder": str(settings.data_dir),
-        "memory": settings.local_memory or usual_memory(),
+        "memory": memory_for(settings),
         "idle": settings.local_idle,
         "wait": settings.local_wait,
     }
+
+
+def fitted(model: LocalModel, settings: "Settings") -> LocalModel:
+    """Return a model, with a problem where it is surely larger than all local models together may be."""
+    order = order_for(model, settings)
+    needed = order["size"] - (0 if model.cache_bytes_per_token else CACHE_UNKNOWN * order["context"])
+    if model.problem or needed <= order["memory"]:
+        return model
+    most = f"all local models together may take {size_text(order['memory'])} (GATEWAY_LOCAL_MEMORY)"
+    return replace(model, problem=f"needs {size_text(needed)} of memory; {most}")
+
+
+def memory_for(settings: "Settings") -> int:
+    """Return the bytes that all local models together may take."""
+    return settings.local_memory or _machine_memory()
+
+
+@cache
+def _machine_memory() -> int:
+    return usual_memory()
 
 
 def usual_threads(cores: int | None) -> int:

@@ -44,6 +44,7 @@ class Hosted:
         self.life = Life(order["name"], order["size"])
         self.process: HostProcess | None = None
         self.failed_at = 0.0
+        self.again = False  # whether the load before this one failed
 
 
 class Keeper:
@@ -108,9 +109,11 @@ class Keeper:
                 self._workers -= 1
                 self._alone_since = time.monotonic()
 
-    def _on_lease(self, channel: Channel, model: dict[str, Any], wait: float, fresh: bool = False) -> None:
+    def _on_lease(
+        self, channel: Channel, model: dict[str, Any], wait: float, fresh: bool = False, lost: int | None = None
+    ) -> None:
         """Load a model if needed and keep it until the connection closes; answers {"ok", …}."""
-        hosted, answer = self._lease(model, wait, fresh)
+        hosted, answer = self._lease(model, wait, fresh, lost)
         try:
             channel.send(**answer)
             if answer["ok"]:
@@ -128,7 +131,9 @@ class Keeper:
 
     # --- leases --------------------------------------------------------------------------------------------------
 
-    def _lease(self, order: dict[str, Any], wait: float, fresh: bool) -> tuple[Hosted, dict[str, Any]]:
+    def _lease(
+        self, order: dict[str, Any], wait: float, fresh: bool, lost: int | None
+    ) -> tuple[Hosted, dict[str, Any]]:
         until = time.monotonic() + wait
         with self._changed:
             while True:
@@ -137,12 +142,14 @@ class Keeper:
                     if hosted is not None and not fresh and time.monotonic() - hosted.failed_at < COOL_DOWN:
                         return hosted, {"ok": False, "kind": "failed", "reason": hosted.life.reason}
                     hosted, fresh = self._begin(order), False
-                elif hosted.life.phase == READY and hosted.process is not None:
+                elif hosted.life.phase == READY and hosted.process is not None and hosted.process.pid != lost:
                     return hosted, self._take(hosted, hosted.process)
                 left = until - time.monotonic()
                 if left <= 0 or self._stopping:
                     return hosted, {"ok": False, "kind": "loading", "progress": progress_of(hosted)}
+                hosted.life.wanted += 1  # what was loaded for this request is not to leave before it came to it
                 self._changed.wait(min(left, TICK))
+                hosted.life.wanted -= 1
 
     def _take(self, hosted: Hosted, process: HostProcess) -> dict[str, Any]:
         hosted.life.leases += 1
@@ -158,24 +165,21 @@ class Keeper:
     # --- loading and unloading -----------------------------------------------------------------------------------
 
     def _begin(self, order: dict[str, Any]) -> Hosted:
+        before = self._models.get(order["name"])
         hosted = self._models[order["name"]] = Hosted(order)
+        hosted.again = before is not None and before.life.phase == FAILED
         threading.Thread(target=self._load, args=(hosted,), daemon=True).start()
         return hosted
 
     def _load(self, hosted: Hosted) -> None:
-        reason = self._wait_for_room(hosted)
-        if reason is None:
-            try:
-                process = HostProcess(hosted.order, self._folder / "local-models" / f"{safe(hosted.life.name)}.log")
-            except OSError as error:
-                reason = f"its process cannot be started: {error}"
-            else:
-                with self._changed:
-                    hosted.process = process
-                reason = process.wait_ready()
+        reason = self._wait_for_room(hosted) or self._start(hosted)
         with self._changed:
+            if hosted.life.phase != LOADING:
+                return  # unloaded before it was ready
             if reason is not None:
                 self._fail(hosted, reason)
+                if hosted.process is not None and hosted.process.killed and not hosted.again:
+                    hosted.failed_at = 0.0  # by somebody: that says nothing of the file
                 return
             hosted.life.phase = READY
             hosted.life.used = hosted.life.loaded = time.monotonic()
@@ -187,19 +191,39 @@ class Keeper:
         size = hosted.life.size
         if size > self._limits.memory:
             return f"it needs {size} bytes, all local models together may take {self._limits.memory}"
-        while True:
-            with self._changed:
-                others = [other.life for other in self._models.values() if other is not hosted]
-                leaving = states.make_room(others, size, self._limits.memory)
+        with self._changed:
+            while True:
                 if self._stopping:
                     return "the gateway is stopping"
-                if leaving == []:
-                    return None
-                if leaving is None:
-                    self._changed.wait(TICK)
-                    continue
-            for life in leaving:
-                self._unload(life.name)
+                if hosted.life.phase != LOADING:
+                    return "it was unloaded"
+                others = [other for other in self._models.values() if other is not hosted]
+                leaving = states.make_room((other.life for other in others), size, self._limits.memory)
+                if leaving is not None:
+                    break
+                self._changed.wait(TICK)
+            # Set aside before others see it: two that wait for the same room would else wait for each other.
+            hosted.life.has_room = True
+            chosen = [other for other in others if any(other.life is life for life in leaving)]
+            for other in chosen:
+                other.life.phase = UNLOADING
+        for other in chosen:
+            self._finish(other)
+        return None
+
+    def _start(self, hosted: Hosted) -> str | None:
+        """Start a model's process and wait until it is loaded. Returns None, or why it is not."""
+        try:
+            process = HostProcess(hosted.order, self._folder / "local-models" / f"{safe(hosted.life.name)}.log")
+        except OSError as error:
+            return f"its process cannot be started: {error}"
+        with self._changed:
+            hosted.process = process
+            unloaded = hosted.life.phase != LOADING
+        if unloaded:  # by somebody who saw no process yet
+            process.end()
+            return "it was unloaded"
+        return process.wait_ready()
 
     def _watch(self, hosted: Hosted) -> None:
         """Wait for the process to end; unless it was asked to, the model has failed."""
@@ -220,12 +244,20 @@ class Keeper:
         """Let running answers finish, then end the process. Nothing happens to a model that is not loaded."""
         with self._changed:
             hosted = self._models.get(name)
-            if hosted is None or hosted.life.phase == UNLOADING:
+            if hosted is None:
+                return
+            if hosted.life.phase == UNLOADING:  # somebody else does it
+                self._changed.wait_for(lambda: self._models.get(name) is not hosted)
                 return
             hosted.life.phase = UNLOADING
-            until = time.monotonic() + UNLOAD_SECONDS
-            while hosted.life.leases and (left := until - time.monotonic()) > 0:
-                self._changed.wait(min(left, TICK))
+        self._finish(hosted)
+
+    def _finish(self, hosted: Hosted) -> None:
+        """End a model that is UNLOADING, when its running answers are done."""
+        name = hosted.life.name
+        with self._changed:
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not hosted.life.leases, UNLOAD_SECONDS)
         if hosted.process is not None:
             hosted.process.end()
         with self._changed:
@@ -242,10 +274,15 @@ class Keeper:
             for hosted in self._models.values():
                 if hosted.process is not None and hosted.life.phase != FAILED:
                     hosted.life.memory = hosted.process.memory()
+                    if states.is_out_of_hand(hosted.life, self._limits.memory):
+                        most = f"all local models together may take {self._limits.memory}"
+                        self._fail(hosted, f"its process took {hosted.life.memory} bytes, {most}")
+                        hosted.process.kill()
                 if states.is_idle(hosted.life, now, self._limits.idle):
-                    idle.append(hosted.life.name)
-        for name in idle:
-            threading.Thread(target=self._unload, args=(name,), daemon=True).start()
+                    hosted.life.phase = UNLOADING
+                    idle.append(hosted)
+        for hosted in idle:
+            threading.Thread(target=self._finish, args=(hosted,), daemon=True).start()
 
     def _statuses(self, name: str | None) -> list[dict[str, Any]]:
         now = time.monotonic()

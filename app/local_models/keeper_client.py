@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from app.cancel import CancelToken
 
 ANSWER_SECONDS = 5.0  # to connect; what is asked for may take as long as it takes
+STATUS_SECONDS = 30.0  # but not the states: a keeper that stands still must not hold up every list
 GRACE_SECONDS = 3.0  # without any worker, until the keeper ends
 TRIES = 3  # to find a keeper that is not about to end
 
@@ -65,15 +66,22 @@ class KeeperClient:
 
     @contextmanager
     def lease(
-        self, order: dict[str, Any], wait: float, cancel: "CancelToken | None" = None, fresh: bool = False
+        self,
+        order: dict[str, Any],
+        wait: float,
+        cancel: "CancelToken | None" = None,
+        fresh: bool = False,
+        lost: int | None = None,
     ) -> Iterator[Loaded]:
         """Keep a model loaded while the context lasts. `fresh`: try again at once what failed a moment ago.
+
+        `lost` is the id of a process that did not answer: that one is not given out again.
 
         Raises ModelLoading after `wait` seconds, ModelLoadFailed, LocalModelsMissing.
         """
         if not is_installed():
             raise LocalModelsMissing
-        channel = self._ask(op="lease", model=order, wait=wait, fresh=fresh)
+        channel = self._ask(op="lease", model=order, wait=wait, fresh=fresh, lost=lost)
         forget = cancel.on_cancel(channel.abort) if cancel is not None else lambda: None
         try:
             answer = channel.receive_if_any()
@@ -112,6 +120,8 @@ class KeeperClient:
         except OSError:
             return {}
         try:
+            if op == "status":
+                channel.limit(STATUS_SECONDS)
             channel.send(op=op, **message)
             return channel.receive() or {}
         except OSError:

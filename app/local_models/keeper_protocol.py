@@ -50,6 +50,10 @@ class Channel:
         except OSError:
             return None
 
+    def limit(self, seconds: float) -> None:
+        """Have `receive` raise OSError after so many seconds."""
+        self._connection.settimeout(seconds)
+
     def wait_closed(self) -> None:
         """Return when the other side has gone."""
         try:

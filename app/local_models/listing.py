@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from app.local_models import rows
-from app.local_models.catalog import catalog
-from app.local_models.host_settings import usual_memory
+from app.local_models.host_settings import memory_for
 from app.local_models.keeper_client import KeeperClient, Status, client_for
 from app.local_models.rows import Row
 from app.local_models.states import FAILED
-from app.local_models.targets import ENGINE, PROVIDER, find_local
+from app.local_models.targets import ENGINE, PROVIDER, find_local, models_here
 from app.utils.model_resolver import ModelInfo, is_named, list_models, resolve_model
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 def keeper_of(settings: "Settings") -> KeeperClient:
     """Return the way to the keeper; nothing is started by asking it for states."""
-    return client_for(str(settings.data_dir), settings.local_memory or usual_memory(), settings.local_idle)
+    return client_for(str(settings.data_dir), memory_for(settings), settings.local_idle)
 
 
 def all_rows(settings: "Settings") -> list[tuple[Row, float]]:
@@ -34,7 +33,7 @@ def all_rows(settings: "Settings") -> list[tuple[Row, float]]:
 def local_rows(settings: "Settings", known: Mapping[str, Status]) -> list[tuple[Row, float]]:
     """List the rows of the models on this machine, damaged ones too."""
     rows_here = []
-    for model in catalog(settings).models() if settings.local_models else ():
+    for model in models_here(settings):
         name = f"{PROVIDER}/{model.name}" if is_named(model.name, settings) else model.name
         rows_here.append((rows.local_row(name, model, known.get(model.name)), model.modified))
     return rows_here
@@ -47,5 +46,5 @@ def map_row(info: ModelInfo, settings: "Settings", known: Mapping[str, Status]) 
         return rows.remote_row(info)
     model = find_local(target.model, settings)
     if model is None:
-        return rows.remote_row(info) | {"local": True, "state": FAILED, "problem": "is not on this machine"}
+        return rows.remote_row(info) | {"local": True, "state": FAILED, "problem": rows.NOT_HERE}
     return rows.local_row(info.id, model, known.get(model.name))

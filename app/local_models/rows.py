@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from app.utils.model_resolver import ModelInfo
 
 Row = dict[str, Any]
+NOT_HERE = "is not on this machine"
 UNITS = (("TB", 2**40), ("GB", 2**30), ("MB", 2**20), ("KB", 2**10))
 
 

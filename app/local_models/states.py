@@ -19,6 +19,8 @@ class Life:
     loaded: float | None = None
     memory: int = 0
     reason: str | None = None
+    has_room: bool = False  # while LOADING: whether its size is set aside for it yet
+    wanted: int = 0  # requests that wait for it
 
     @property
     def state(self) -> str:
@@ -26,19 +28,25 @@ class Life:
 
     @property
     def held(self) -> int:
-        """Bytes that the model takes, or will take once it is loaded."""
-        return max(self.memory, self.size) if self.phase in HELD else 0
+        """Bytes that the model takes, or will take once it is loaded; none while it waits for others to make room."""
+        waits = self.phase == LOADING and not self.has_room
+        return max(self.memory, self.size) if self.phase in HELD and not waits else 0
+
+    @property
+    def unused(self) -> bool:
+        """Loaded, and nobody asks it or waits for it."""
+        return self.state == READY and not self.wanted
 
 
 def make_room(lives: Iterable[Life], needed: int, budget: int) -> list[Life] | None:
     """Choose the models to unload so that `needed` bytes fit the budget, least recently used first.
 
-    Busy ones and those that are loading stay. None: it does not fit now, however many leave.
+    Busy ones stay, those that are loading, and those whose turn has come. None: it does not fit now, however many leave.
     """
     known = list(lives)
     free = budget - sum(life.held for life in known)
     chosen: list[Life] = []
-    idle = sorted((life for life in known if life.state == READY), key=lambda life: life.used)
+    idle = sorted((life for life in known if life.unused), key=lambda life: life.used)
     for life in idle:
         if free >= needed:
             break
@@ -47,6 +55,11 @@ def make_room(lives: Iterable[Life], needed: int, budget: int) -> list[Life] | N
     return chosen if free >= needed else None
 
 
+def is_out_of_hand(life: Life, budget: int) -> bool:
+    """Tell whether a model takes far more than was to be expected, and more than all together may (a hostile template)."""
+    return life.held > max(budget, 2 * life.size)
+
+
 def is_idle(life: Life, now: float, limit: float) -> bool:
     """Tell whether a model was not used for `limit` seconds (0: never unload)."""
-    return limit > 0 and life.state == READY and now - life.used >= limit
+    return limit > 0 and life.unused and now - life.used >= limit

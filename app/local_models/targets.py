@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from app.errors import ModelNotFound
 from app.local_models.catalog import catalog
 from app.local_models.errors import ModelLoadFailed
-from app.local_models.host_settings import order_for
+from app.local_models.host_settings import fitted, order_for
 from app.local_models.local_model import LocalModel
 from app.utils.model_resolver import ModelInfo, Target, default_name, is_named, list_models, resolve_model
 
@@ -72,7 +72,13 @@ def find_local(name: str, settings: "Settings") -> LocalModel | None:
     if not settings.local_models:
         return None
     known = catalog(settings)
-    return known.find(name) or (known.find(name.removeprefix(f"{PROVIDER}/")) if name.startswith(PROVIDER) else None)
+    model = known.find(name) or (known.find(name.removeprefix(f"{PROVIDER}/")) if name.startswith(PROVIDER) else None)
+    return fitted(model, settings) if model else None
+
+
+def models_here(settings: "Settings") -> list[LocalModel]:
+    """List the models on this machine, those with a problem too."""
+    return [fitted(model, settings) for model in catalog(settings).models()] if settings.local_models else []
 
 
 def target_of(requested: str, model: LocalModel, settings: "Settings") -> Target:
@@ -104,9 +110,6 @@ def target_of(requested: str, model: LocalModel, settings: "Settings") -> Target
 
 def local_models(settings: "Settings") -> list[ModelInfo]:
     """List the models on this machine that can be used, as rows of GET /v1/models."""
-    if not settings.local_models:
-        return []
-    usable = [model for model in catalog(settings).models() if not model.problem]
     return [
         ModelInfo(
             id=model.name,
@@ -118,5 +121,6 @@ def local_models(settings: "Settings") -> list[ModelInfo]:
             modalities={},
             cost={},
         )
-        for model in usable
+        for model in models_here(settings)
+        if not model.problem
     ]

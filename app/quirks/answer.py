@@ -46,18 +46,21 @@ class Ended(Protocol):
 def repair(
     answer: Any, body: Mapping[str, Any], target: AnswerTarget, report: Report, call: object = None, *,
     modes: Mapping[str, str] | None = None, last_attempt: bool = False, on_signature: OnSignature | None = None,
+    whole_calls: bool = False,
 ) -> dict[str, Any]:
     """Return a whole `chat.completion` in good shape, with usage; `answer` is taken over and may be changed.
 
     An UpstreamError may stand in its place: a refusal may hold what the model said. `body` is what was sent upstream,
-    `modes` are rule ids (or their first part) with fix, warn or off. Calls
-    `on_signature(id, signature)` for each thought signature on a tool call.
+    `modes` are rule ids (or their first part) with fix, warn or off; `whole_calls` is as in `repair_stream`: those that
+    would have left before a broken one stay. Calls `on_signature(id, signature)` for each thought signature on a tool call.
     Raises TurnUnusable for an empty or malformed turn unless this is the `last_attempt`, which says it in words;
     UpstreamError when the answer is an error.
     """
     if not isinstance(answer, dict | UpstreamError):
         raise map_upstream_error(None, {}, answer)
-    conduct = _conduct(target, last_attempt=last_attempt, on_signature=on_signature, streamed=False)
+    conduct = _conduct(
+        target, last_attempt=last_attempt, on_signature=on_signature, whole_calls=whole_calls, streamed=False
+    )
     ledger = Ledger(report, modes)
     machine = StreamRepair(body, report.renames, ledger, conduct)
     if isinstance(answer, UpstreamError):

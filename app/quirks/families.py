@@ -103,6 +103,7 @@ _RAW_ID_HOSTS = (
 
 # Engines that speak a protocol of their own. Options hold unless the map says otherwise: ChatJimmy knows no tools and
 # answers with nothing above 28,000 characters of system prompt or about 6,000 tokens in all (probes of 2026-09).
+# Harmony's names are identifiers, which its own renderer makes of any.
 RAW_ID_ENGINES = ("chatjimmy", "harmony", "gguf", "replay")  # LiteLLM's prefixes mean nothing to them
 TEXT_ENGINES = ("chatjimmy",)  # a format of the answer can only be asked for in words
 EMULATION_OPTIONS = ("toolEmulation", "maxSystemCharacters", "maxPromptTokens")
@@ -111,6 +112,7 @@ KEYLESS_ENGINES = (MOCK, "chatjimmy", "replay")  # there is no authentication: n
 ENGINE_ADDRESSES: Mapping[str, str] = {"chatjimmy": "https://chatjimmy.ai"}
 ENGINE_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "chatjimmy": {"toolEmulation": True, "maxSystemCharacters": 28_000, "maxPromptTokens": 5_400},
+    RAW_ENGINE: {"toolNamePattern": r"[^\x00-\x1f]{1,64}"},
 }
 
 # Where providers with OpenAI's dialect live, if the map does not say (litellm 1.106.2, get_llm_provider_logic.py).

@@ -1,5 +1,5 @@
-"""What a model said where Groq refuses its tool call: a 400 or an error event with `tool_use_failed`, and the model's own
-text in `failed_generation`.
+"""What a model said where Groq refuses its tool call: a 400 or an error event with `tool_use_failed` (or, of gpt-oss,
+`output_parse_failed`), and the model's own text in `failed_generation`.
 
 Groq's own parser is strict where agents are not: it refuses Llama's `<function=read{"path": "a"}</function>`, names with
 leaked Harmony tokens, arguments of a wrong type, and a call where `tool_choice` allows none. It knows neither streams
@@ -20,7 +20,7 @@ from app.quirks.sound_calls import mint_id
 from app.quirks.tool_names import function_name
 from app.utils.json_text import dump
 
-REFUSED_CALL = "tool_use_failed"
+REFUSED_CALLS = ("tool_use_failed", "output_parse_failed")
 NOT_ALLOWED = "tool choice is none"  # "…, but model called a tool"
 NOT_MADE = "did not call a tool"  # "Tool choice is required, but model …"
 ONLY_ARGUMENTS = "parse tool call arguments"  # "Failed to … as JSON": the generation is what should be arguments
@@ -28,9 +28,10 @@ ALLOWED = "groq.tool_choice_none"
 GROQS_OWN = "Tool use failed"  # Groq's words in place of the model's
 
 # Groq's and Llama's spellings of a call -> `<function=NAME>{…}</function>`. What stands in a string is left alone.
-_HEAD = re.compile(r"[<(]function[=/]\s{0,9}([\w.:-]{1,128})\s{0,9}[=(,>\[\]]{0,3}\s{0,9}(?=\{)")
-_TAIL = re.compile(r"\}\s{0,9}\)?\s{0,9}>?\s{0,9}</function>(?=\s{0,99}(?:\Z|[<(]function))")
-_HEADLESS = re.compile(r"\A([\w.:-]{1,128})\s{0,9}(?=\{)")
+_HEAD = re.compile(r"[<(]function[=/(]\s{0,9}([\w.:-]{1,128})\s{0,9}[=(,>\[\])]{0,3}\s{0,9}(?=\{)")
+_TAIL = re.compile(r"\}\s{0,9}\)?\s{0,9}(?:>?\s{0,9}</function>(?=\s{0,99}(?:\Z|[<(]function))|>\s{0,9}\Z)")
+_HEADLESS = re.compile(r"\A([\w.:-]{1,128})\s{0,9}\(?\s{0,9}(?=\{)")
+_EMPTY = re.compile(r"<function=([\w.:-]{1,128})\s{0,9}(?:/>|\(\s{0,9}\)\s{0,9}>?\s{0,9}</function>)")
 _BEFORE, _BEHIND = ("<tool-use>", "<|python_tag|>"), ("</tool-use>", "<|eom_id|>", "<|eot_id|>")
 _LEAK = re.compile(r'("name"\s*:\s*"[^"<]*)<\|(?:start|channel|constrain|message|call|end)\|>[^"]*(?=")')
 _HARMONY = re.compile(r"<\|(?:start|channel|message|constrain|call|end|return)\|>|\bto=functions\.")
@@ -78,14 +79,14 @@ class Outcome(NamedTuple):
 
 def read_refusal(body: bytes | None) -> Refusal | None:
     """Return what an error body says of a refused call, None when it is about anything else."""
-    if not body or REFUSED_CALL.encode() not in body:
+    if not body or not any(code.encode() in body for code in REFUSED_CALLS):
         return None
     try:
         whole = orjson.loads(body)
     except ValueError:
         return None
     error = whole.get("error", whole) if isinstance(whole, dict) else None
-    if not isinstance(error, dict) or error.get("code") != REFUSED_CALL:
+    if not isinstance(error, dict) or error.get("code") not in REFUSED_CALLS:
         return None
     generation = error.get("failed_generation")
     if isinstance(generation, dict | list):
@@ -193,9 +194,10 @@ def _spelled(text: str) -> str:
         text = text.removesuffix(mark).rstrip()
     if text.startswith(("{", "[", "```")):
         return _LEAK.sub(r"\1", text)
-    if text.endswith("</function>") and "<function" not in text:
+    if "<function" not in text and text.endswith(("</function>", "}", "})")):
         text = _HEADLESS.sub(r"<function=\1>", text)
-    return _TAIL.sub("}</function>", _HEAD.sub(r"<function=\1>", text))
+    text = _HEAD.sub(r"<function=\1>", text) if "{" in text else _EMPTY.sub(r"<function=\1>{}</function>", text)
+    return _TAIL.sub("}</function>", text) if "<function=" in text else text
 
 
 def _tools(body: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from app.local_models.targets import find_default, find_target
 from app.measures import FORMAT, READ, WRITE
 from app.quirks.report import Report
 from app.trace import Trace
+from app.trace_bodies import bytes_of
 from app.turn import Turn
 from app.utils.json_text import dump, load
 
@@ -46,7 +47,8 @@ def read_json(optional: bool = False) -> Any:
         data = request.get_data(cache=False)
     except OSError:  # gunicorn's word for a broken chunked body, and for a client that stops half-way
         raise InvalidRequest("The request body could not be read.", code="invalid_http", headers=CLOSE) from None
-    g.trace.measures.lap(READ)
+    trace = g.trace
+    trace.measures.lap(READ)
     if not data.strip():
         if optional:
             return {}
@@ -54,9 +56,9 @@ def read_json(optional: bool = False) -> Any:
     try:
         body = load(data)
     except ValueError as error:
-        g.trace.note("client_request", data.decode("utf-8", "replace"))
+        trace.note("client_request", data.decode("utf-8", "replace"))
         raise InvalidRequest(f"The request body is not valid JSON: {error}", code="invalid_json") from None
-    g.trace.note("client_request", body)
+    trace.note("client_request", body, bytes_of(data, body))
     return body
 
 
@@ -91,7 +93,7 @@ def make_turn(body: Mapping[str, Any]) -> Turn:
     report = Report(trace.clock())
     trace.note("repairs", report)
     call = UpstreamCall.from_settings(settings, trace, g.cancel, lifecycle.instance)
-    return Turn(body, target, settings, call, report, dict(request.headers), extensions.get("signatures"))
+    return Turn(body, target, settings, call, report, g.client_headers, extensions.get("signatures"))
 
 
 def count_at_end(report: Report, model: str) -> None:

@@ -16,7 +16,7 @@ from app.local_models import rows
 from app.local_models.catalog import catalog
 from app.local_models.host_process import resident_bytes
 from app.local_models.listing import all_rows, keeper_of, local_rows
-from app.local_models.states import BUSY, DISCOVERED, READY
+from app.local_models.states import BUSY, DISCOVERED, FAILED, READY
 from app.local_models.targets import ENGINE, find_local, find_target
 from app.routes.conversation import read_json
 from app.routes.health import reply
@@ -69,7 +69,8 @@ def load(name: str) -> Response:
         status = keeper_of(settings).status(target.model)
     others = status.active - 1  # this lease is one of them
     status = status._replace(active=max(0, others), state=status.state if others > 0 else READY)
-    return reply({"message": f"{name} is loaded.", **rows.status_row(name, None, status)})
+    word = "loaded" if status.state in (READY, BUSY) else status.state
+    return reply({"message": f"{name} is {word}.", **rows.status_row(name, None, status)})
 
 
 @bp.post("/api/models/<path:name>/unload")
@@ -93,7 +94,10 @@ def status(name: str) -> Response:
     own = own_name(name, settings)
     if own is None:
         return reply(rows.remote_status_row(name))
-    return reply(rows.status_row(name, find_local(own, settings), keeper_of(settings).status(own)))
+    model, status = find_local(own, settings), keeper_of(settings).status(own)
+    if model is None and status.state == DISCOVERED:
+        status = status._replace(state=FAILED, reason=rows.NOT_HERE)
+    return reply(rows.status_row(name, model, status))
 
 
 @bp.get("/api/tags")

@@ -35,6 +35,14 @@ def _add_choice(whole: dict, choice: dict) -> None:
         _join_text(whole, "text", choice["text"])
     if choice.get("finish_reason"):
         whole["finish_reason"] = choice["finish_reason"]
+    if isinstance(choice.get("logprobs"), dict):
+        _extend(whole.setdefault("logprobs", {}), choice["logprobs"])
+
+
+def _extend(whole: dict, piece: dict) -> None:
+    for key, value in piece.items():
+        if isinstance(value, list):
+            whole.setdefault(key, []).extend(value)
 
 
 def _join(message: dict, delta: dict) -> None:

@@ -18,6 +18,8 @@ def cost_of(prices: Mapping[str, Any], tokens: Mapping[str, Any]) -> float | Non
     `tokens` has `prompt_tokens`, `completion_tokens` and `cached_tokens` as OpenAI counts them: the cached ones are part
     of the prompt, reasoning is part of the completion.
     """
+    if not prices:
+        return None
     prompt, completion = _count(tokens, "prompt_tokens"), _count(tokens, "completion_tokens")
     if prompt is None and completion is None:
         return None

@@ -32,9 +32,11 @@ class Units:
 
     def unit(self, value: object) -> bytes:
         """Return JSON in UTF-8 of `value` as the masker shows it."""
-        try:
-            data = orjson.dumps(value, option=AS_TEXT)
-        except TypeError:  # see `raw`
+        return self.shown(value, raw(value))
+
+    def shown(self, value: object, data: bytes | None) -> bytes:
+        """Return the same where what `raw` says of `value` is known."""
+        if data is None:
             return dump(self._masker.mask(value))
         name: Name = data if len(data) <= SHORT else (hash(data), len(data))
         known = self._new.get(name, data)

@@ -63,8 +63,8 @@ def check_chat_request(body: object) -> dict[str, Any]:
 
 def check_fields(body: Mapping[str, Any], fields: Mapping[str, tuple[type, ...]]) -> None:
     """Raise InvalidRequest for a field of the wrong type. `null` counts as absent."""
-    for name, types in fields.items():
-        value = body.get(name)
+    for name in [name for name in fields if name in body]:
+        value, types = body[name], fields[name]
         if value is not None and (not isinstance(value, types) or (isinstance(value, bool) and bool not in types)):
             wanted = " or ".join(NAMES[kind] for kind in types if not (kind is int and float in types))
             raise InvalidRequest(f"`{name}` must be {wanted}.", param=name, code="invalid_type")

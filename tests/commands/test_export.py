@@ -1,6 +1,8 @@
 """`python -m app export`: capture files, whole sessions, and tests that pass and can fail."""
 
+import contextlib
 import gzip
+import io
 import json
 import re
 import subprocess
@@ -9,6 +11,7 @@ import sys
 import pytest
 
 from app.capture import load_capture, read_capture
+from app.commands.export import write_one
 from tests.captures import asks, capture, raw_events, save, says
 from tests.commands.stored import ask, request_id, say
 from tests.gateway import ROOT, clean_environ
@@ -37,6 +40,22 @@ def test_a_capture_goes_to_standard_output_exact_to_the_byte(gateway, run):
     capture = read_capture(done.stdout.split("\n"))
     assert b"".join(data for _, data in capture.emitted()) == reply.raw
     assert capture.summary["id"] == request_id(reply) and any(capture.raw())
+
+
+class Terminal(io.TextIOWrapper):
+    def isatty(self):
+        return True
+
+
+def test_a_capture_cannot_steer_a_terminal(tmp_path):
+    path = save(capture(asks("\x9b31m \u202egnp.exe 한국어"), *raw_events(says("Hi"))), tmp_path / "x.jsonl")
+    printed = []
+    for kind in (io.TextIOWrapper, Terminal):
+        with contextlib.redirect_stdout(kind(io.BytesIO(), "utf-8")) as out:
+            write_one(str(path), None, None)
+            printed.append(out.buffer.getvalue().decode())
+    assert "\x9b" in printed[0] and "\x9b" not in printed[1] and "\u202e" not in printed[1] and "한국어" in printed[1]
+    assert list(map(json.loads, printed[0].splitlines())) == list(map(json.loads, printed[1].splitlines()))
 
 
 @pytest.mark.parametrize("name", ["one.jsonl", "one.jsonl.gz"])

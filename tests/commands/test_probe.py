@@ -23,5 +23,7 @@ def test_verbose_tells_where_a_model_leads(run):
     assert done.returncode == 1 and "mock -> mock/mock (engine mock" in done.stderr
 
 
-def test_a_model_must_be_named(run):
-    assert run("probe").returncode == 2
+def test_an_upstream_must_be_named(run, upstream):
+    for options in ((), ("--url", upstream.base_url)):
+        done = run("probe", *options, MODEL_NAME="mock")
+        assert done.returncode == 2 and "MODEL" in done.stderr

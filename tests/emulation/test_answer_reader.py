@@ -79,6 +79,18 @@ def test_the_role_reasoning_and_native_calls_pass():
     assert out[0]["choices"][0]["delta"] == {"role": "assistant", "reasoning_content": "Hm.", "tool_calls": native}
 
 
+def test_calls_of_the_text_follow_those_that_the_upstream_made_itself():
+    native = {"id": "x", "type": "function", "function": {"name": "read", "arguments": "{}"}}
+    for call in (native, {**native, "index": 0}):
+        delta = {"role": "assistant", "content": CALL, "tool_calls": [dict(call)]}
+        reader, out = read({"choices": [{"index": 0, "delta": delta, "finish_reason": "tool_calls"}]})
+        assert calls(out) == [(0, "read", {}), (1, "write", {"path": "a < b"})] and reader.called
+    reader, _ = read({"choices": [{"index": 0, "delta": {"tool_calls": [native]}, "finish_reason": "tool_calls"}]})
+    assert reader.called
+    for odd in (5, ["odd"], [{"function": 5}], [{"index": "0", "function": {"name": "read"}}]):
+        assert calls(read(chunk(CALL), {"choices": [{"index": 0, "delta": {"tool_calls": odd}}]})[1][:1])
+
+
 def test_content_in_parts_is_text():
     _, out = read(chunk([{"type": "text", "text": CALL}]))
     assert len(calls(out)) == 1

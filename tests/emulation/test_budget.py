@@ -51,6 +51,12 @@ def test_the_estimate_is_near_the_truth(text, tokens):
     assert 0.88 <= estimate_tokens(text) / tokens <= 1.5
 
 
+@pytest.mark.parametrize("text", ["x" * 40_000, "word " * 8_000, " " * 40_000, "-" * 40_000, "x = 1\n" + " " * 40_000])
+def test_a_text_of_few_pieces_is_no_reason_to_send_more_than_was_seen_to_pass(text):
+    fitted = fit([system(text), user("Hi")], "# Tools", Limits(28_000, 5_400))
+    assert 15_000 < len(fitted.messages[0]["content"]) <= 24_000
+
+
 def test_what_fits_is_left_as_it_is():
     messages = [system("Be brief."), user("Hi"), *pair(1, "text")]
     fitted = fit(messages, "# Tools", Limits(28_000, 5_400))
@@ -76,6 +82,14 @@ def test_the_oldest_turns_go_first_and_the_last_user_message_stays():
     assert [m["content"][:11] for m in fitted.messages[1:]] == [m["content"][:11] for m in turns[-len(fitted.messages) + 1 :]]
     assert total(fitted) <= 1_500
     assert total(fitted) > 1_000
+
+
+@pytest.mark.parametrize("limit", range(900, 1_500, 60))
+def test_what_is_left_of_a_conversation_begins_with_a_question(limit):
+    said = {"role": "assistant", "content": WORDS}
+    turns = [[user(f"question {n} " + WORDS * 3), *pair(n, WORDS * 5), said] for n in range(9)]
+    fitted = fit([system("Be brief."), *sum(turns, []), user("The last.")], "", Limits(None, limit))
+    assert fitted.messages[1]["role"] == "user" and total(fitted) <= limit and len(fitted.messages) > 6
 
 
 def test_an_agent_keeps_its_task_and_whole_pairs():

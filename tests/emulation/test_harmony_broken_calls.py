@@ -53,6 +53,23 @@ def test_calls_that_are_not_whole(name):
         ]
 
 
+@pytest.mark.parametrize(
+    ("end", "finish", "calls", "ended"),
+    (
+        ("<|call|>", "stop", [("edit", '{"code":"print(1)"}')], "tool_calls"),
+        ("<|call|>", None, [("edit", '{"code":"print(1)"}')], "tool_calls"),
+        ("", "stop", [("edit", '{"code":"print(1)"}')], "tool_calls"),
+        ("", "length", [], "length"),
+        ("", None, [], "length"),
+    ),
+)
+def test_a_bare_text_is_a_call_where_it_is_whole(end, finish, calls, ended):
+    parameters = {"type": "object", "properties": {"code": {"type": "string"}}, "required": ["code"]}
+    tools = [{"type": "function", "function": {"name": "edit", "parameters": parameters}}]
+    for pieces in cuts(f"<|channel|>commentary to=functions.edit code<|message|>print(1){end}"):
+        assert fold(events_of(HarmonyReader(DECLARED, tools=tools), pieces, finish)) == ("", "", calls, ended), pieces
+
+
 def test_arguments_are_fitted_to_their_tool():
     parameters = {"type": "object", "properties": {"days": {"type": "integer"}}}
     tools = [{"type": "function", "function": {"name": "edit", "parameters": parameters}}]

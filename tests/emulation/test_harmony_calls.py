@@ -102,6 +102,30 @@ def test_arguments_are_checked_against_the_schema(text, call):
     assert HarmonyTools(DECLARED, TOOLS).call("get-weather", text, "") == call
 
 
+@pytest.mark.parametrize("text", ("*** Begin Patch\n*** End Patch", "Seoul", "print(1)", "a: {1}"))
+def test_a_text_is_the_one_that_a_tool_takes(text):
+    call = HarmonyTools(DECLARED, TOOLS).call("get-weather", text, "", bare=True)
+    assert (json.loads(call.arguments), call.problem, call.notes) == ({"city": text}, None, ("bare value wrapped",))
+    assert HarmonyTools(DECLARED, TOOLS).call("get-weather", text, "").problem
+
+
+@pytest.mark.parametrize(
+    "text", ('{"city": "SF', "[SF", '"SF', "(SF)", "'SF", "```\nSF\n```", "<city>SF</city>", 'city="SF"', "city: SF")
+)
+def test_what_was_meant_as_arguments_is_no_text(text):
+    call = HarmonyTools(DECLARED, TOOLS).call("get-weather", text, "", bare=True)
+    assert call.arguments == text and call.problem and call.problem.startswith("the arguments are not JSON")
+
+
+def test_a_text_is_none_for_a_tool_that_takes_no_single_text():
+    number = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    texts = {"type": "object", "properties": {name: {"type": "string"} for name in "ab"}, "required": ["a", "b"]}
+    for schema in (number, texts, None):
+        function = {"name": "x", **({"parameters": schema} if schema else {})}
+        call = HarmonyTools(DECLARED, [{"type": "function", "function": function}]).call("x", "5 lines", "", bare=True)
+        assert call.arguments == "5 lines" and call.problem
+
+
 def test_arguments_nested_without_end_are_a_problem():
     deep = '{"a":' * 900 + "1" + "}" * 900
     for call in (HarmonyTools(DECLARED, TOOLS).call("get-weather", deep, ""), HarmonyTools({}).call("x", deep * 2, "")):

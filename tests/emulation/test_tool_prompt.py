@@ -36,6 +36,17 @@ def test_the_section_names_each_tool_with_its_parameters():
     assert section == tools_section([TOOLS[0], edit], None)
 
 
+def test_schemas_say_what_each_keyword_for_values_says():
+    kinds = [{"type": "object", "properties": {"kind": {"const": kind}}, "required": ["kind"]} for kind in ("a", "b")]
+    state = {"allOf": [{"$ref": "#/$defs/State"}, {"type": "string"}], "default": "on"}
+    declared = tool("x", ["state"], which={"oneOf": kinds}, state=state)
+    declared["function"]["parameters"] |= {"$defs": {"State": {"enum": ["on", "off"]}}, "allOf": [{"required": ["which"]}]}
+    written = json.loads(tools_section([declared], "auto").partition("<tools>\n")[2].partition("\n")[0])["parameters"]
+    assert written["properties"]["state"] == {"enum": ["on", "off"], "type": "string"}
+    assert [one["properties"]["kind"] for one in written["properties"]["which"]["oneOf"]] == [{"enum": ["a"]}, {"enum": ["b"]}]
+    assert written["required"] == ["which", "state"]
+
+
 def test_the_example_is_a_call_of_a_declared_tool():
     nested = tool("todo", ["items"], items={"type": "array", "items": {"type": "object"}})
     for tools, name in (([nested, *TOOLS], "bash"), ([nested], "todo"), ([TOOLS[3]], "Todo_Read")):
@@ -65,6 +76,9 @@ def test_a_choice_of_tools_is_one_line():
         (True, "any"),
         ({"type": "array"}, "any[]"),
         ({"$ref": "#/$defs/n"}, "integer"),
+        ({"allOf": [{"$ref": "#/$defs/n"}], "description": "x"}, "integer"),
+        ({"allOf": [{"properties": {"a": {}}}, {"minProperties": 1}, 5]}, "object"),
+        ({"allOf": 5}, "any"),
     ),
 )
 def test_types_are_written_as_people_do(schema, written):

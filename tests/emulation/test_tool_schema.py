@@ -94,11 +94,47 @@ def test_nested_values_are_converted_and_checked():
     assert found.problem == 'missing: todos[1].text; todos[1].state must be one of "open", "done", not "new"'
 
 
+COUNT, NOTE = ("count", {"n": {"type": "integer"}}), ("note", {"n": {"type": "string"}, "more": {"type": "string"}})
+ACTION = {
+    "oneOf": [
+        {
+            "type": "object",
+            "properties": {"kind": {"const": kind}, **properties},
+            "required": ["kind", *properties],
+            "additionalProperties": False,
+        }
+        for kind, properties in (COUNT, NOTE)
+    ]
+}
+VARIANTS = (
+    ({"kind": "count", "n": 1}, {"kind": "count", "n": 1}, None),
+    ({"kind": "count", "n": "1"}, {"kind": "count", "n": 1}, None),
+    ({"kind": "note", "n": "1", "more": "x"}, {"kind": "note", "n": "1", "more": "x"}, None),
+    ({"kind": "note", "n": 1, "more": "x"}, {"kind": "note", "n": "1", "more": "x"}, None),
+    ('{"kind": "note", "n": "1", "more": "x"}', {"kind": "note", "n": "1", "more": "x"}, None),
+    ({"kind": "note", "n": "x"}, {"kind": "note", "n": "x"}, "missing: action.more"),
+    ({"kind": "none", "n": 1}, {"kind": "none", "n": 1}, 'action.kind must be one of "count", not "none"'),
+)
+
+
+@pytest.mark.parametrize(("value", "arguments", "problem"), VARIANTS)
+def test_values_are_those_of_the_variant_that_they_are_meant_for(value, arguments, problem):
+    found = fit_arguments({"action": value}, {"properties": {"action": ACTION}})
+    assert found.arguments == {"action": arguments} and found.problem == problem
+    if isinstance(value, dict):
+        assert fit_arguments(value, ACTION)[:2] == (arguments, problem and problem.replace("action.", ""))
+
+
+def test_variants_that_only_their_own_names_tell_apart_do_not_exclude_each_other():
+    closed = [{"properties": dict.fromkeys(names, {}), "additionalProperties": False} for names in ("a", "ab")]
+    assert fit_arguments({"x": {"a": 1, "b": 2}}, {"properties": {"x": {"oneOf": closed, "minProperties": 1}}}).problem is None
+
+
 HARD = (
     ({"properties": {"n": {"type": "integer", "minimum": 1}}}, {"n": 0}, "n must satisfy minimum: 1"),
     ({"properties": {"n": {"type": "integer", "minimum": 1}}}, {"n": 1}, None),
-    ({"anyOf": [{"required": ["a"]}, {"required": ["b"]}]}, {"c": 1}, "the arguments must satisfy"),
-    ({"properties": {"n": {"$ref": "#/$defs/n"}}, "$defs": {"n": {"const": 1}}}, {"n": 2}, "n must satisfy const: 1"),
+    ({"anyOf": [{"required": ["a"]}, {"required": ["b"]}]}, {"c": 1}, "missing: a"),
+    ({"properties": {"n": {"$ref": "#/$defs/n"}}, "$defs": {"n": {"const": 1}}}, {"n": 2}, "n must be one of 1, not 2"),
     ({"not": {"required": ["a"]}, "additionalProperties": False}, {"b": 1}, None),
     ({"properties": {"a": {"type": "string", "pattern": "(a+)+$", "maxLength": 99}}}, {"a": "a" * 60 + "b"}, None),
     ({"$schema": "http://json-schema.org/draft-04/schema#", "not": {"required": ["a"]}}, {"a": 1}, "the arguments must"),

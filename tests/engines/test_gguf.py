@@ -81,6 +81,14 @@ def test_a_stop_text_is_kept(local, stream):
     assert reply.finish == ["stop"] and reply.text.split() == ["one", "two", "three"]
 
 
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [("x", {"stop": ["x"]}), (["", "x"], {"stop": ["x"]}), ([""], {"stop": []}), ("", {}), (None, {}), ([1], {"stop": [1]})],
+)
+def test_an_empty_stop_text_ends_nothing(given, sent):
+    assert for_llama({"messages": [], "stop": given}) == {"messages": [], **sent}
+
+
 def test_the_models_own_template_calls_tools(local, stream):
     reply = local().chat(model="tool", stream=stream, tools=[WEATHER])
     ((name, arguments),) = [(c["function"]["name"], json.loads(c["function"]["arguments"])) for c in reply.tool_calls]
@@ -128,6 +136,26 @@ def test_the_second_turn_holds_calls_and_results(local, stream):
     assert reply.status == 200 and "tiny test model" in reply.text
 
 
+def test_messages_without_content_are_taken(local, stream):
+    history = [{"role": "user", "content": "a"}, {"role": "assistant", "content": None}, {"role": "user", "content": "b"}]
+    assert "tiny test model" in local().chat(model="tiny", stream=stream, messages=history).text
+    call = {"role": "assistant", "content": None, "tool_calls": [{"id": "call_1"}]}
+    assert [*for_llama({"messages": [call]})["messages"][0]] == ["role", "tool_calls"]
+
+
+def test_the_tokens_of_all_choices_are_counted(local, stream):
+    counted = {"stream_options": {"include_usage": True}} if stream else {}
+    reply = local().chat(model="tiny", stream=stream, n=3, max_tokens=4, **counted)
+    chunks = reply.chunks if stream else [reply.json]
+    (usage,) = [chunk["usage"] for chunk in chunks if chunk.get("usage")]
+    assert (usage["completion_tokens"], usage["total_tokens"]) == (12, 12 + usage["prompt_tokens"])
+
+
+def test_a_whole_answer_has_the_logprobs(local):
+    (choice,) = local().chat(model="tiny", max_tokens=3, logprobs=True, top_logprobs=2).json["choices"]
+    assert [token["token"] for token in choice["logprobs"]["content"]] == ["Hello", "!", " I"]
+
+
 def test_a_schema_is_kept_by_grammar(local, stream):
     schema = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 1, "maximum": 9}}, "required": ["n"],
               "additionalProperties": False}  # fmt: skip
@@ -171,6 +199,16 @@ def test_a_killed_model_is_an_error_and_the_next_request_works(local):
         *_, error, done = events
     assert b"upstream_truncated" in error and done == b"data: [DONE]"
     assert gateway.chat(model="loop", max_tokens=5).status == 200
+
+
+def test_a_request_right_after_the_kill_works_too(local, stream):
+    gateway = local()
+    order = find_target("tiny", gateway.app.extensions["settings_store"].current).options["local"]
+    keeper = client_for(order["folder"], order["memory"], order["idle"])
+    for _ in range(4):
+        os.kill(keeper.load(order, 30).pid, signal.SIGKILL)
+        reply = gateway.chat(model="tiny", stream=stream, max_tokens=3)
+        assert (reply.status, reply.finish) == (200, ["length"])
 
 
 def test_a_damaged_file_says_why(local, stream):

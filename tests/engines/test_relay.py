@@ -3,7 +3,7 @@
 import pytest
 
 from app.call import UpstreamCall
-from app.engines import relay
+from app.engines import relay, wire
 from app.errors import ConfigError
 from app.trace import Trace
 from app.utils.model_resolver import resolve_model
@@ -83,3 +83,17 @@ def test_without_a_key_nothing_is_invented_at_the_wire(serve, upstream, engine):
     upstream.reply_json(completion())
     assert serve({"p": provider_at(upstream.base_url, engine, apiKey="")}).chat().status == 200
     assert upstream.requests[0].headers.get("authorization") is None
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_the_bytes_that_are_sent_are_what_the_trace_keeps(upstream, streamed):
+    upstream.reply_sse(stream()) if streamed else upstream.reply_json(completion())
+    trace = Trace("POST", "/", secrets=("my-secret-key-0123456789",))
+    body = {"model": "m", "messages": [{"role": "user", "content": "my-secret-key-0123456789 \u00e9"}], "stream": streamed}
+    ask = relay.stream if streamed else relay.complete
+    list(ask(body, target(upstream.base_url), UpstreamCall(trace)))
+    wire.close_idle()
+    (request,) = upstream.requests
+    kept = [value for _, station, value in trace.noted() if station == "upstream_request"]
+    assert kept == [request.raw] and request.body == body
+    assert trace.last("upstream_request")["messages"][0]["content"] == "my-s\u20266789 \u00e9"

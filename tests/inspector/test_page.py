@@ -299,6 +299,21 @@ def test_a_session_is_followed_turn_by_turn(look: Look, gateway: LiveGateway) ->
     expect(turns.nth(1)).not_to_contain_text("Write two files.")
 
 
+def test_a_turn_that_still_runs_is_shown_as_it_grows(look: Look, gateway: LiveGateway, upstream: FakeUpstream) -> None:
+    gate, inspector = gated(upstream), look()
+    inspector.go("session/ses_1")
+    asking = threading.Thread(target=ask, args=(gateway,))
+    asking.start()
+    turn = inspector.page.locator(".turn")
+    expect(turn).to_contain_text("Write two files.")
+    expect(turn).to_contain_text("I shall")
+    expect(turn).not_to_contain_text("finish_reason")
+    gate.open()
+    expect(turn).to_contain_text("finish_reason tool_calls")
+    expect(turn).to_have_count(1)
+    asking.join()
+
+
 def test_plots_over_time_and_the_same_as_tables(look: Look, gateway: LiveGateway) -> None:
     ask(gateway)
     ask_mock(gateway, "no", {"error": {"status": 500, "message": "no"}})

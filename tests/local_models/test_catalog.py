@@ -21,8 +21,8 @@ def known(folder, tmp_path):
     return Catalog({}, tmp_path / "home", tmp_path / "cwd")
 
 
-@pytest.mark.parametrize("name", ["my-model", "MY-Model"])
-def test_names_are_found_in_any_case(known, name):
+@pytest.mark.parametrize("name", ["my-model", "MY-Model", "My_Model", "my model", "My_Model.gguf"])
+def test_names_are_found_in_any_case_and_as_the_file_is_called(known, name):
     found = known.find(name)
     assert found is not None and found.name == "my-model"
     assert known.find("other") is None

@@ -289,6 +289,20 @@ def test_models_of_ollama(home, found):
     assert "is missing" in models["registry.ollama.ai/library/lost/7b"].problem
 
 
+def test_manifests_of_the_same_weights_stay_apart_where_they_differ(home, tmp_path, found):
+    store = home / ".ollama/models"
+    weights = blob_of(store, gguf(tmp_path / "weights.gguf"))
+    adapter = blob_of(store, gguf(tmp_path / "adapter.gguf", {"general.type": "adapter"}))
+    broken = manifest(store, "registry.ollama.ai/library/a/broken", model=weights)
+    broken.write_text(broken.read_text().replace(f'"size": {weights.stat().st_size}', '"size": 999999999'))
+    manifest(store, "registry.ollama.ai/library/b/tuned", model=weights, adapter=adapter)
+    for tag in ("c/latest", "d/copy"):
+        manifest(store, f"registry.ollama.ai/library/{tag}", model=weights)
+    told = {name.rpartition("library/")[2]: (model.lora, bool(model.problem)) for name, model in found().items()}
+    assert told == {"a/broken": (None, True), "b/tuned": (adapter, False), "c/latest": (None, False)}
+    assert "d:copy" in found()["registry.ollama.ai/library/c/latest"].aliases
+
+
 def test_other_files_in_the_store_of_ollama(home, tmp_path, found):
     store = home / "elsewhere"
     named = blob_of(store, gguf(home / "a.gguf"))

@@ -52,6 +52,12 @@ def test_ending_gives_the_memory_back(host):
     assert not host.alive and host.memory() == 0
 
 
+def test_who_waits_for_a_process_that_another_thread_ended_is_told(model_folder, tmp_path):  # noqa: F811
+    process = HostProcess(order(model_folder / "tiny.gguf"), tmp_path / "host.log")
+    process.end()
+    assert "the model's process ended" in (process.wait_ready() or "")
+
+
 def test_a_killed_process_says_so(host):
     os.kill(host.pid, signal.SIGKILL)
     assert "SIGKILL" in host.last_words()

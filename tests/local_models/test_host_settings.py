@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.config import Settings
-from app.local_models.host_settings import OVERHEAD, order_for, usual_memory, usual_threads
+from app.local_models.host_settings import OVERHEAD, fitted, order_for, usual_memory, usual_threads
 from app.local_models.local_model import LocalModel
 
 
@@ -51,6 +51,26 @@ def test_settings_count():
     )
     assert (made["memory"], made["idle"], made["threads"], made["slots"], made["wait"]) == (8 * 1024**3, 60, 3, 1, 5)
     assert made["adapters"] == ["/models/lora.gguf"]
+
+
+@pytest.mark.parametrize(
+    ("memory", "known", "problem"),
+    [
+        ("6GB", None, None),
+        ("4GB", None, "needs 4.7GB of memory; all local models together may take 4.0GB (GATEWAY_LOCAL_MEMORY)"),
+        ("4GB", "is empty", "is empty"),
+    ],
+)
+def test_a_model_larger_than_all_together_may_be_has_a_problem(memory, known, problem):
+    settings = Settings.load({"GATEWAY_LOCAL_MEMORY": memory}, dotenv=False, opencode={})
+    assert fitted(model(problem=known), settings).problem == problem
+
+
+def test_a_cache_of_unknown_size_is_no_reason_to_refuse_a_model_unseen():
+    settings = Settings.load({"GATEWAY_LOCAL_MEMORY": "500MB"}, dotenv=False, opencode={})
+    small = model(size_bytes=1000, cache_bytes_per_token=None)
+    assert fitted(small, settings).problem is None
+    assert "needs" in (fitted(model(size_bytes=1000, cache_bytes_per_token=128 * 1024), settings).problem or "")
 
 
 @pytest.mark.parametrize(("cores", "threads"), [(None, 1), (1, 1), (2, 1), (8, 7)])

@@ -1,5 +1,6 @@
 """The keeper and its client with real processes: load once, share, evict, unload, survive crashes, end with the workers."""
 
+import contextlib
 import json
 import os
 import select
@@ -10,6 +11,7 @@ import threading
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,7 @@ from app.local_models.errors import ModelLoadFailed, ModelLoading
 from app.local_models.keeper_client import KeeperClient
 from app.local_models.keeper_protocol import Channel, listen, socket_path
 from tests.local_models.models import model_folder, order  # noqa: F401 (a fixture)
+from tests.tiny_gguf import make
 
 WAIT = 30.0
 
@@ -92,6 +95,46 @@ def test_a_killed_model_is_failed_and_loads_again(keeper, model_folder):  # noqa
     assert keeper.load(wanted, WAIT).pid != first.pid
 
 
+def test_a_model_that_is_killed_while_it_loads_is_loaded_once_more(tmp_path, keeper, model_folder):  # noqa: F811
+    os.mkfifo(tmp_path / "slow.gguf")  # whoever reads it waits for ever
+    wanted = order(model_folder / "tiny.gguf") | {"path": str(tmp_path / "slow.gguf")}
+    seen: set[int] = set()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(keeper.load, wanted, 60)
+        for _ in range(2):
+            until(lambda: hosts_of(keeper) - seen)
+            (new,) = hosts_of(keeper) - seen
+            seen.add(new)
+            os.kill(new, signal.SIGKILL)
+        with pytest.raises(ModelLoadFailed, match="SIGKILL"):
+            waiting.result(60)
+    assert hosts_of(keeper) == set()
+
+
+def hosts_of(keeper):
+    """The ids of the processes that the keeper started, as far as they live."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+            if keeper._started is not None and int(parent) == keeper._started.pid and state != "Z":
+                found.add(int(stat.parent.name))
+    return found
+
+
+def test_who_found_a_model_dead_does_not_get_it_again(keeper, model_folder):  # noqa: F811
+    wanted = order(model_folder / "tiny.gguf")
+    first = keeper.load(wanted, WAIT)
+    os.kill(first.pid, signal.SIGKILL)
+    with keeper.lease(wanted, WAIT, lost=first.pid) as again:
+        assert again.pid != first.pid
+    with keeper.lease(wanted, WAIT, lost=first.pid) as still:
+        assert still.pid == again.pid
+    with pytest.raises(ModelLoading):
+        with keeper.lease(wanted, 0, lost=again.pid):
+            pass
+
+
 def test_a_corrupt_file_fails_with_its_reason_and_others_go_on(keeper, model_folder):  # noqa: F811
     with keeper.lease(order(model_folder / "tiny.gguf"), WAIT) as loaded:
         for _ in range(2):
@@ -115,6 +158,64 @@ def test_the_least_recently_used_model_makes_room(tmp_path, model_folder):  # no
         assert (told.value.status, int(told.value.headers["Retry-After"]) > 0) == (503, True)
         with pytest.raises(ModelLoadFailed, match="all local models together"):
             keeper.load(order(model_folder / "tiny.gguf", "huge", size=3 * size), WAIT)
+    finally:
+        keeper.close(wait=True)
+
+
+def test_those_that_wait_for_the_same_room_get_it_one_after_the_other(tmp_path, model_folder):  # noqa: F811
+    size = 200_000_000
+    keeper = KeeperClient(tmp_path / "data", size, 0, 0.2)
+    orders = [order(model_folder / "tiny.gguf", name, size=size) for name in ("one", "two", "three", "four")]
+
+    def use(wanted):
+        with keeper.lease(wanted, 4 * WAIT) as loaded:
+            return say(loaded)
+
+    try:
+        with ThreadPoolExecutor(9) as pool:
+            with keeper.lease(orders[0], WAIT):
+                answers = [pool.submit(use, wanted) for wanted in orders[1:] * 3]
+                until(lambda: len(keeper.statuses()) == 4)
+            assert all("tiny test model" in answer.result(4 * WAIT) for answer in answers)
+    finally:
+        keeper.close(wait=True)
+
+
+def test_what_is_unloaded_while_it_waits_for_room_is_never_loaded(tmp_path, model_folder):  # noqa: F811
+    size = 200_000_000
+    keeper = KeeperClient(tmp_path / "data", size, 0, 0.2)
+    one, two, three = (order(model_folder / "tiny.gguf", name, size=size) for name in ("one", "two", "three"))
+    try:
+        with keeper.lease(one, WAIT):
+            with pytest.raises(ModelLoading):
+                keeper.load(two, 0)
+            assert keeper.unload("two").state == "discovered"
+        keeper.load(three, WAIT)
+        assert [status.name for status in keeper.statuses()] == ["three"]
+    finally:
+        keeper.close(wait=True)
+    assert not (tmp_path / "data" / "local-models" / "two.log").exists()  # each process has one
+
+
+def test_what_is_unloaded_while_it_loads_ends_at_once(tmp_path, keeper, model_folder):  # noqa: F811
+    os.mkfifo(tmp_path / "slow.gguf")  # whoever reads it waits for ever
+    slow = order(model_folder / "tiny.gguf") | {"path": str(tmp_path / "slow.gguf")}
+    with pytest.raises(ModelLoading):
+        keeper.load(slow, 0)
+    until((tmp_path / "data" / "local-models" / "tiny.log").exists)
+    assert keeper.unload("tiny").state == "discovered"
+    with keeper.lease(order(model_folder / "tiny.gguf"), WAIT) as loaded:
+        assert keeper.status("tiny").state == "busy"
+        assert "tiny test model" in say(loaded)
+
+
+def test_a_template_that_eats_memory_is_stopped(tmp_path):
+    bomb = make(tmp_path / "bomb.gguf", chat_template="{% for i in range(10000000) %}{{ 'x' * 100000 }}{% endfor %}")
+    keeper = KeeperClient(tmp_path / "data", 300_000_000, 0, 0.2)
+    try:
+        with pytest.raises(ModelLoadFailed, match="bytes, all local models together may take"):
+            keeper.load(order(bomb), 120)
+        assert keeper.status("tiny").state == "failed"
     finally:
         keeper.close(wait=True)
 

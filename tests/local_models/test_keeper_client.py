@@ -2,8 +2,10 @@
 
 import pytest
 
+from app.local_models import keeper_client
 from app.local_models.errors import ModelLoadFailed, ModelLoading
-from app.local_models.keeper_client import Loaded, Status, _loaded, client_for
+from app.local_models.keeper_client import KeeperClient, Loaded, Status, _loaded, client_for
+from app.local_models.keeper_protocol import listen, socket_path
 
 
 def test_answers_become_addresses_or_errors():
@@ -24,3 +26,9 @@ def test_a_model_that_nobody_loaded_is_discovered():
 def test_one_client_for_one_folder(tmp_path):
     assert client_for(str(tmp_path), 1, 2) is client_for(str(tmp_path), 1, 2)
     assert client_for(str(tmp_path), 1, 2) is not client_for(str(tmp_path / "other"), 1, 2)
+
+
+def test_a_keeper_that_stands_still_holds_up_no_list(tmp_path, monkeypatch):
+    monkeypatch.setattr(keeper_client, "STATUS_SECONDS", 0.2)
+    with listen(socket_path(tmp_path)):
+        assert KeeperClient(tmp_path, 1, 0).statuses() == []

@@ -49,6 +49,13 @@ def test_a_damaged_file_is_an_error_with_its_reason(load):
         local_target("broken", load())
 
 
+def test_what_is_too_large_for_the_memory_is_not_offered(load):
+    settings = load(GATEWAY_LOCAL_MEMORY="1MB")
+    with pytest.raises(ModelLoadFailed, match="all local models together may take 1.0MB"):
+        find_target("plain", settings)
+    assert find_default(settings) is None and all_models(settings) == []
+
+
 def test_unknown_names_stay_unknown(load):
     with pytest.raises(ModelNotFound):
         find_target("nothing", load())

@@ -63,6 +63,11 @@ def called(generation: str, message: str = FAILED, **body: Any) -> list[tuple[st
         '<function=read({"path": "a"})></function>',
         '<function=read({"path": "a"})</function>',
         '<function=read>{"path": "a"}',
+        '<function=read {"path": "a"}>',
+        '<function=read,{"path": "a"}>',
+        '<function(read)>{"path": "a"}</function>',
+        'read {"path": "a"}',
+        'read({"path": "a"})',
         '(function=read>{"path": "a"}</function>',
         'read{"path": "a"}</function>',
         '<|python_tag|>{"name": "read", "parameters": {"path": "a"}}<|eom_id|>',
@@ -73,6 +78,7 @@ def called(generation: str, message: str = FAILED, **body: Any) -> list[tuple[st
 )
 def test_a_call_is_read(generation):
     assert called(generation) == READ
+    assert read_generation(Refusal(FAILED, generation), BODY).text == ""
 
 
 @pytest.mark.parametrize(
@@ -100,6 +106,10 @@ def test_a_call_is_read(generation):
             '<function=read>{"path": "<function=now>{}</function>"}</function>',
             [("read", {"path": "<function=now>{}</function>"})],
         ),
+        ('<function=read {"path": "<function=now/>}>"}>', [("read", {"path": "<function=now/>}>"})]),
+        ('read({"path": "function f() {}"})', [("read", {"path": "function f() {}"})]),
+        ("<function=now/>", [("now", {})]),
+        ("<function=now()</function>", [("now", {})]),
     ),
 )
 def test_calls_are_read(generation, expected):
@@ -137,6 +147,8 @@ def test_one_call_where_only_one_may_be_made():
         "import csv\nwith open('a') as f:\n    pass",
         'print("hello")',
         "x = read('a')",
+        'nobody({"path": "a"})',
+        "<function=nobody/>",
         "```python\nread('a')\n```",
         "Tool use failed: JSON does not match the expected schema for tool calls",
     ),
@@ -187,6 +199,7 @@ def test_long_generations_come_to_an_end(piece):
         ({"code": "tool_use_failed", "message": "m"}, Refusal("m", "")),
         ({"error": {"code": "tool_use_failed", "message": None, "failed_generation": 3}}, Refusal("", "")),
         (ERRORS[3]["body"], None),
+        ({"error": {"code": "output_parse_failed", "message": "m", "failed_generation": "x"}}, Refusal("m", "x")),
         ({"error": {"code": "other", "message": "tool_use_failed"}}, None),
         ({"error": "tool_use_failed"}, None),
         (["tool_use_failed"], None),

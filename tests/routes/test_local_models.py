@@ -219,6 +219,8 @@ def test_a_name_of_the_map_that_leads_here(local):  # noqa: F811
     listed = by_id(gateway.get("/api/models"))
     assert listed["small"]["local"] is True and listed["small"]["model_type"] == listed["local/tiny"]["model_type"]
     assert listed["gone"]["problem"] == "is not on this machine"
+    status = gateway.get("/api/models/gone/status").json
+    assert (status["state"], status["reason"], status["loaded"]) == ("failed", "is not on this machine", False)
     assert gateway.request("POST", "/api/models/small/load").json["status"] == "ready"
     assert by_id(gateway.get("/api/models"))["small"]["state"] in ("ready", "busy")
     assert gateway.get("/api/models/tiny/status").json["loaded"] is True

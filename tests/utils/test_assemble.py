@@ -80,6 +80,12 @@ def test_arguments_may_change_their_kind():
     assert answer["choices"][0]["message"]["tool_calls"][0]["function"] == {"arguments": '{"b":2}'}
 
 
+def test_logprobs_are_joined():
+    parts = [{"content": [{"token": "a"}], "refusal": None}, None, {"content": [{"token": "b"}]}]
+    chunks = [{"choices": [{"index": 0, "delta": {}, "logprobs": part}]} for part in parts]
+    assert assemble(chunks)["choices"][0]["logprobs"] == {"content": [{"token": "a"}, {"token": "b"}]}
+
+
 def test_ten_choices_are_in_their_order():
     answer = assemble(chunk({"content": "x"}, index) for index in range(11))
     assert [choice["index"] for choice in answer["choices"]] == list(range(11))

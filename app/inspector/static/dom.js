@@ -62,6 +62,12 @@ export function announce(text) {
   region.textContent = text;
 }
 
+/** Whether text in `element` is selected: it would be lost if that were drawn anew. */
+export function isSelecting(element) {
+  const selection = getSelection();
+  return !selection.isCollapsed && element.contains(selection.anchorNode);
+}
+
 /** Call `task` `milliseconds` after the first of several calls: however many come, it is not put off. */
 export function soon(task, milliseconds) {
   let timer = 0;

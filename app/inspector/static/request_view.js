@@ -1,7 +1,7 @@
 // One request with its tabs; each tab fetches its bodies when it is opened, and not before.
 
 import { captureAddress, getChunks, getCurl, getPart, getTrace } from "./api.js";
-import { button, fill, h } from "./dom.js";
+import { button, fill, h, isSelecting } from "./dom.js";
 import { conversation, answersOf, messagesOf } from "./conversation.js";
 import { diffView } from "./diff_view.js";
 import { errorView } from "./error_view.js";
@@ -30,12 +30,6 @@ const PARTS = [
   "repairs",
   "error",
 ];
-
-/** Whether text in `element` is selected: it would be lost if that were drawn anew. */
-function isSelecting(element) {
-  const selection = getSelection();
-  return !selection.isCollapsed && element.contains(selection.anchorNode);
-}
 
 /** Why the conversation ends without an answer, or with one that is not whole. */
 function becameOf(row, answers) {

@@ -1,7 +1,8 @@
-// One agent's conversation turn by turn: of each request only what is new in it, then the answer; grows live.
+// One agent's conversation turn by turn: of each request only what is new in it, then the answer; grows live, also a turn
+// that still runs.
 
 import { getPart, getTraces } from "./api.js";
-import { button, fill, h } from "./dom.js";
+import { button, fill, h, isSelecting } from "./dom.js";
 import { answersOf, conversation, messagesOf } from "./conversation.js";
 import { canonical } from "./json_diff.js";
 import { countRepairs, fullTime, health, isRunning, moment, seconds, short, statusText } from "./format.js";
@@ -17,7 +18,7 @@ const LOOK_BACK = 4; // earlier turns among which the one that this turn goes on
 /** Draw the session that `route` names. */
 export function sessionPage(host, route, setPageKeys) {
   const session = route.path[0] ?? "";
-  const turns = []; // oldest first: {row, element, filled}
+  const turns = []; // oldest first: {row, element, …}: isSeen, isWhole (all of it is drawn), body and what is said in it
   const spoken = new Map(); // id -> promise of a request's body, of those looked at last
   let cursor = null;
   const earlier = button(t("session.earlier"), () => load(), { hidden: true });
@@ -49,7 +50,7 @@ export function sessionPage(host, route, setPageKeys) {
     if (!spoken.has(row.id))
       spoken.set(
         row.id,
-        getPart(row.id, "client_request").catch(() => undefined),
+        getPart(row.id, "client_request").catch(() => void spoken.delete(row.id)), // of one that runs it may come yet
       );
     if (spoken.size > KEPT_BODIES) spoken.delete(spoken.keys().next().value);
     return spoken.get(row.id);
@@ -70,7 +71,7 @@ export function sessionPage(host, route, setPageKeys) {
   }
 
   function makeTurn(row) {
-    const turn = { row, element: h("li", { class: "turn" }), filled: false };
+    const turn = { row, element: h("li", { class: "turn" }) };
     drawHead(turn);
     sight.observe(turn.element);
     return turn;
@@ -99,33 +100,45 @@ export function sessionPage(host, route, setPageKeys) {
     turn.element.firstChild ? turn.element.firstChild.replaceWith(head) : turn.element.append(head);
   }
 
+  /** Draw what a turn said; of one that runs what it said by now, and again when there is more of it. */
   async function show(turn) {
-    if (!turn || turn.filled || isRunning(turn.row)) return;
-    turn.filled = true;
-    const place = h("div", { class: "turn-body hint" }, t("loading"));
-    turn.element.append(place);
+    if (!turn || turn.isWhole) return;
+    turn.isSeen = turn.isStale = true;
+    if (turn.isBusy) return;
+    turn.isBusy = true;
+    turn.isStale = false;
+    const over = !isRunning(turn.row);
+    if (!turn.body) turn.element.append((turn.body = h("div", { class: "turn-body hint" }, t("loading"))));
     const [body, answer] = await Promise.all([
       requestOf(turn.row),
       getPart(turn.row.id, "answer").catch(() => undefined),
     ]);
-    if (body === undefined) return fill(place, t("part.absent"));
-    const messages = messagesOf(body);
+    if (body === undefined) fill(turn.body, t(over ? "part.absent" : "request.running"));
+    else if (over || !isSelecting(turn.body)) await drawBody(turn, messagesOf(body), answer);
+    turn.isWhole = over;
+    turn.isBusy = false;
+    if (turn.isStale) await show(turn);
+  }
+
+  async function drawBody(turn, messages, answer) {
+    const said = canonical(answer ?? null);
+    if (said === turn.said) return; // what is unfolded or chosen in it stays so
     const known = await commonWith(turn, messages);
     const fresh = messages.slice(known);
     while (known && fresh[0]?.role === "assistant") fresh.shift(); // the last answer, sent back
-    place.replaceWith(
-      h(
-        "div",
-        { class: "turn-body" },
-        known ? h("p", { class: "hint" }, t("session.goesOn", { n: known })) : null,
-        conversation(fresh, {
-          answers: answersOf(answer),
-          first: messages.length - fresh.length,
-          history: messages,
-        }),
-      ),
+    const drawn = h(
+      "div",
+      { class: "turn-body" },
+      known ? h("p", { class: "hint" }, t("session.goesOn", { n: known })) : null,
+      conversation(fresh, {
+        answers: answersOf(answer),
+        first: messages.length - fresh.length,
+        history: messages,
+      }),
     );
-    return undefined;
+    turn.body.replaceWith(drawn);
+    turn.body = drawn;
+    turn.said = said;
   }
 
   /** How many messages at the beginning of this turn some earlier turn had as well. */
@@ -150,15 +163,19 @@ export function sessionPage(host, route, setPageKeys) {
     if (known) {
       known.row = { ...known.row, ...row };
       drawHead(known);
-      show(known);
+      if (known.isSeen) show(known).then(() => atEnd && toEnd());
     } else {
       const turn = makeTurn(row);
       turns.push(turn);
       list.append(turn.element);
       note.textContent = "";
     }
-    if (atEnd) host.scrollTop = host.scrollHeight;
+    if (atEnd) toEnd();
   });
+
+  function toEnd() {
+    host.scrollTop = host.scrollHeight;
+  }
 
   const jump = (step) => {
     const top = host.getBoundingClientRect().top;
