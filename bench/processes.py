@@ -27,7 +27,8 @@ def raise_file_limit() -> None:
 def pin(pid: int, server: bool) -> None:
     """Give the measured server the first core and everything else the others, where there are two."""
     if len(CORES) > 1:
-        os.sched_setaffinity(pid, CORES[:1] if server else CORES[1:])
+        with contextlib.suppress(ProcessLookupError):  # a thread or child that has ended meanwhile
+            os.sched_setaffinity(pid, CORES[:1] if server else CORES[1:])
 
 
 def free_port() -> int:
