@@ -34,6 +34,7 @@ def no_developer_environment() -> Iterator[None]:
             if name.upper().endswith(NOT_INHERITED) or name.startswith(("GATEWAY_", "LITELLM_")):
                 patch.delenv(name)
         yield
+    wire.close_idle()
 
 
 @pytest.fixture(scope="session")

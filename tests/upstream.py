@@ -10,10 +10,12 @@ It knows HTTP/1.1 and nothing of chat completions. Nothing here sleeps: waiting 
 """
 
 import contextlib
+import fcntl
 import json
 import select
 import socket
 import struct
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -35,6 +37,8 @@ from tests.upstream_answers import (
 )
 
 __all__ = ["Answer", "FakeUpstream", "Gate", "Recorded", "bytes_answer", "json_answer", "raw_answer", "sse_answer"]
+
+RESET_LIMIT = 5.0  # seconds until a connection is reset whose other side does not take what was sent
 
 
 @dataclass(frozen=True)
@@ -307,8 +311,15 @@ class _Connection:
         if action == HANG:
             self._wait_until(lambda: False)
         if action == RESET:
+            self._wait_received()
             self._peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         return False
+
+    def _wait_received(self) -> None:
+        """Wait until the other side has all that was sent: a reset throws away what is still on its way."""
+        deadline = time.monotonic() + RESET_LIMIT
+        while time.monotonic() < deadline and struct.unpack("i", fcntl.ioctl(self._peer, termios.TIOCOUTQ, b"\0" * 4))[0]:
+            time.sleep(0.001)
 
     def _wait_until(self, reached: Callable[[], bool]) -> None:
         watched = select.poll()

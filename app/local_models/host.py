@@ -10,9 +10,11 @@ import json
 import os
 import sys
 import threading
+import time
 from typing import Any
 
 KEY_VARIABLE = "GATEWAY_HOST_KEY"  # not an argument: other users of the machine can read those
+LOG_PAUSE, LOG_TRIES = 0.02, 50  # seconds, looks at the log after a failure
 SPIN = "OMP_WAIT_POLICY"  # threads of OpenMP that wait actively halve the speed on busy cores
 
 
@@ -23,6 +25,7 @@ def main() -> None:
     try:
         server = start_server(order, os.environ.get(KEY_VARIABLE, ""))
     except (RuntimeError, ValueError, TypeError, AttributeError, ImportError) as error:
+        _await_log()
         say(channel, event="failed", reason=f"{error}"[:500])
         sys.exit(1)
     port = int(str(server.listening_address).rsplit(":", 1)[-1])
@@ -68,6 +71,17 @@ def _take_stdout() -> int:
     channel = os.dup(1)
     os.dup2(2, 1)
     return channel
+
+
+def _await_log() -> None:
+    """Let llama.cpp's own thread write why it failed: on a busy machine it may be late, and the end may not wait for it."""
+    before = -1
+    for _ in range(LOG_TRIES):
+        size = os.fstat(2).st_size
+        if size and size == before:
+            return
+        before = size
+        time.sleep(LOG_PAUSE)
 
 
 def say(channel: int, **event: object) -> None:

@@ -195,6 +195,8 @@ class KeeperClient:
             process.stdin.flush()
             word = process.stdout.readline()
         self._started = process
+        # It lives as long as any worker does, perhaps longer than this client: its end is awaited, so that no zombie stays.
+        threading.Thread(target=process.wait, name="keeper-end", daemon=True).start()
         if word != b"ready\n":
             raise ModelLoadFailed(f"The keeper of the local models did not start; {log} says why.")
 
