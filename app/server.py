@@ -7,6 +7,7 @@ import faulthandler
 import math
 import os
 import resource
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -47,6 +48,8 @@ limit_request_field_size = 65_536
 loglevel = "warning"
 proc_name = "opencode-gateway"
 reuse_port = False
+
+HELD = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
 class DrainingThreadWorker(ThreadWorker):
@@ -103,6 +106,7 @@ def when_ready(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Mask what libraries log, and load what is heavy, in the process that needs it and behind the open port."""
+    take_signals()
     faulthandler.enable()
     raise_file_limit()
     app = worker.app.callable
@@ -116,8 +120,21 @@ def post_worker_init(worker: Any) -> None:
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    """Choose where the worker counts: where one that ended did, so that nothing is lost and nothing grows."""
+    """Choose where the worker counts: where one that ended did, so that nothing is lost and nothing grows.
+
+    Until it has its own handlers it would give signals to the master's, where they are lost: then a server that is told to
+    end while it begins would wait for it as long as for its longest answer. So they wait.
+    """
     worker.region = board.free({living.region for living in server.WORKERS.values()})
+    signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
+
+
+def take_signals() -> None:
+    """Let signals through that waited: in the master after the fork, in the worker when it has handlers."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
+
+
+os.register_at_fork(after_in_parent=take_signals)
 
 
 def post_fork(server: Any, worker: Any) -> None:

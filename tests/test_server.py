@@ -56,6 +56,25 @@ def test_the_limit_of_open_files_is_raised(tmp_path):
     subprocess.run([sys.executable, "-c", LIMIT], cwd=ROOT, env=clean_environ(tmp_path), check=True, timeout=30)
 
 
+BEGINNING = """
+import os, signal, sys, types
+from app import server
+server.pre_fork(types.SimpleNamespace(WORKERS={}), types.SimpleNamespace())
+if child := os.fork():
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()), "the master takes signals again"
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+os.kill(os.getpid(), signal.SIGTERM)  # while the worker begins
+heard = []
+signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+server.take_signals()
+os._exit(0 if heard == [signal.SIGTERM] else 1)
+"""
+
+
+def test_a_worker_that_is_told_to_end_while_it_begins_does_so(tmp_path):
+    subprocess.run([sys.executable, "-c", BEGINNING], cwd=ROOT, env=clean_environ(tmp_path), check=True, timeout=30)
+
+
 def ask(gateway, stream=False):
     body = json.dumps({"model": "mock", "stream": stream, "messages": [{"role": "user", "content": "one two three"}]})
     request = urllib.request.Request(f"{gateway.base_url}/chat/completions", body.encode())
