@@ -10,7 +10,8 @@ import http.client
 import io
 import json
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -153,6 +154,15 @@ class LiveGateway:
     def chat(self, headers: Mapping[str, str] | None = None, **fields: Any) -> Reply:
         """Greet `some-model`; `fields` overrule."""
         return self.post("/v1/chat/completions", chat_body(**fields), headers)
+
+    def repairs(self, reached: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Return GET /v1/repairs by rule once it says so: an answer is counted when its last byte is out, which is later."""
+        deadline = time.monotonic() + LIMIT
+        while True:
+            found = {rule["id"]: rule for rule in self.get("/v1/repairs").json["data"]}
+            if reached(found) or time.monotonic() > deadline:
+                return found
+            time.sleep(0.01)
 
     def open_stream(self, **fields: Any) -> "OpenStream":
         """Ask for a stream and return it as soon as its head is there."""

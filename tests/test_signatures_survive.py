@@ -1,5 +1,9 @@
 """A client that drops thought signatures, before an upstream that refuses without them: it gets through every turn."""
 
+import sqlite3
+import time
+from contextlib import closing, suppress
+
 import pytest
 
 from tests.answers import completion
@@ -50,6 +54,19 @@ def client_of(process):
     return client
 
 
+def until_stored(database, signatures):
+    """Wait until other workers find these: no agent is as quick as this one."""
+    deadline = time.monotonic() + 20
+    while True:
+        found = set()
+        with suppress(sqlite3.OperationalError), closing(sqlite3.connect(database, timeout=20)) as connection:  # not there yet
+            found = {row[0] for row in connection.execute("SELECT signature FROM signatures")}
+        if signatures <= found:
+            return
+        assert time.monotonic() < deadline, (signatures, found)
+        time.sleep(0.01)
+
+
 def sent_signatures(upstream):
     """The signatures of each step in the last request that the upstream saw."""
     steps = [message["tool_calls"] for message in upstream.bodies[-1]["messages"] if message.get("tool_calls")]
@@ -79,7 +96,9 @@ def test_own_signatures_come_back_in_three_turns(client_for, engine, upstream, g
 def test_each_turn_may_be_served_by_another_gateway(client_for, engine, upstream, gemini, stream):
     client = DroppingClient(stream)
     for _ in TURNS:  # gateways with nothing but the database in common: workers, replicas, restarts
-        last = client.turn(client_for(engine, MODELS))
+        gateway = client_for(engine, MODELS)
+        last = client.turn(gateway)
+        assert gateway.app.extensions["store"].flush(20)  # no agent is as quick as this one
     assert last.text == "All read."
     assert {step[0] for step in sent_signatures(upstream)} == gemini.issued
     assert gemini.refusals == []
@@ -155,6 +174,7 @@ def test_two_workers_and_a_restart(tmp_path, upstream, gemini):
             for _ in range(4):  # whichever worker it is that takes each turn
                 client.messages = client.messages[:4]
                 client.turn(client_of(process))
+                until_stored(tmp_path / "var" / "gateway.db", gemini.issued)
             repairs = client_of(process).get("/v1/repairs").json
     assert {step[0] for step in sent_signatures(upstream)} <= gemini.issued
     assert gemini.refusals == []

@@ -34,6 +34,7 @@ def test_repairs_of_whole_answers_streams_and_failures_are_counted(client_for, u
     assert gateway.chat(tools=[tool()]).tool_calls[0]["id"]
     upstream.refuse(400)
     assert gateway.chat(parallel_tool_calls=True).status == 400
+    gateway.repairs(lambda found: found["tool.id"]["count"] == 2 and found["parameter.tool_choice"]["count"] == 1)
     found, answer = rules(gateway)
     assert answer["scope"] == "server"
     assert found["tool.id"]["counts"] == {"up/some-model": 2}
@@ -45,6 +46,7 @@ def test_settings_are_shown_and_a_warning_is_no_repair(client_for, upstream):
     gateway = client_for("relay", GATEWAY_REPAIRS="tool.id=warn,usage=off")
     upstream.reply_json(TURN)
     gateway.chat(tools=[tool()])
+    gateway.repairs(lambda found: bool(found["tool.id"]["warnings"]))
     found, _ = rules(gateway)
     assert (found["tool.id"]["mode"], found["tool.id"]["default"]) == ("warn", "fix")
     assert found["tool.id"]["count"] == 0 and found["tool.id"]["warnings"] == {"up/some-model": 1}
